@@ -1,0 +1,17 @@
+/* <sonicio/mem.h> - memory hooks, one set per sonic_io */
+#ifndef SONICIO_MEM_H
+#define SONICIO_MEM_H
+
+#include <sonicio/api.h>
+
+/* Where an io and all that belongs to it take memory from.  The hooks run on
+ * the io's thread, except that sonic_io_post may call alloc from any thread.
+ * Memory comes back through free with the size it was asked for with. */
+typedef struct sonic_mem {
+    /* NULL when there is none; aligned as malloc(3) aligns. */
+    void *(*alloc)(size_t bytes, void *ud);
+    void (*free)(void *ptr, size_t bytes, void *ud);
+    void *ud;
+} sonic_mem;
+
+#endif
