@@ -109,7 +109,7 @@ static const char *const fsm_event_names[] = {
 #ifdef SONIC_FSM_COVER
 static unsigned fsm_hits[FSM_STATES * FSM_EVENTS];
 #define FSM_HITS fsm_hits
-#define FSM_HIT(s, e) (fsm_hits[(unsigned)(s) * FSM_EVENTS + (unsigned)(e)]++)
+#define FSM_HIT(s, e) (fsm_hits[(unsigned)(s)*FSM_EVENTS + (unsigned)(e)]++)
 #else
 #define FSM_HITS NULL
 #define FSM_HIT(s, e) ((void)0)

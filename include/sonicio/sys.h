@@ -48,8 +48,8 @@ typedef struct sonic_sys {
     int (*shutdown)(int fd, int how, void *ud);
     int (*getsockopt)(int fd, int level, int name, void *val, socklen_t *n,
                       void *ud);
-    int (*setsockopt)(int fd, int level, int name, const void *val,
-                      socklen_t n, void *ud);
+    int (*setsockopt)(int fd, int level, int name, const void *val, socklen_t n,
+                      void *ud);
     int (*getsockname)(int fd, struct sockaddr *a, socklen_t *n, void *ud);
     int (*getpeername)(int fd, struct sockaddr *a, socklen_t *n, void *ud);
 
