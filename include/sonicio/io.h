@@ -1,0 +1,166 @@
+/* <sonicio/io.h> - the reactor
+ *
+ * A sonic_io runs the operations of many objects on one thread.  It has no
+ * locks; sonic_io_post and sonic_io_stop alone may be called from elsewhere.
+ * To use more cores, make more of them.
+ */
+#ifndef SONICIO_IO_H
+#define SONICIO_IO_H
+
+#include <sonicio/api.h>
+#include <sonicio/error.h>
+#include <sonicio/mem.h>
+#include <sonicio/sys.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sonic_io sonic_io;
+
+/* How an io waits. */
+enum sonic_backend {
+    SONIC_BACKEND_DEFAULT = 0, /* epoll, or $SONIC_BACKEND when that is set */
+    SONIC_BACKEND_EPOLL,       /* epoll(7), edge-triggered, registered once */
+    SONIC_BACKEND_POLL         /* poll(2) */
+};
+
+typedef struct sonic_io_options {
+    size_t size; /* SONIC_IO_OPTIONS_INIT sets it */
+    enum sonic_backend backend;
+    const sonic_sys *sys; /* borrowed, outlives the io; NULL: the kernel */
+    const sonic_mem *mem; /* copied; NULL: malloc(3) */
+    unsigned batch;       /* events per wait; default 256, at most 4096 */
+    unsigned budget;      /* handlers per object and cycle; default 16 */
+    size_t buffer_size;   /* bytes of the receive buffer; default 256 KiB */
+    size_t buffer_limit;  /* bytes that all lent buffers may map together;
+                             default 4 GiB, of which only touched pages exist */
+    enum sonic_switch prefault;   /* touch buffers when they are made */
+    enum sonic_switch huge_pages; /* ask for them; used where granted */
+    unsigned busy_poll_us;        /* SO_BUSY_POLL on sockets; 0: not set */
+} sonic_io_options;
+
+#define SONIC_IO_OPTIONS_INIT                                                  \
+    {                                                                          \
+        .size = sizeof(sonic_io_options)                                       \
+    }
+
+/* sonic_io_new - make a reactor
+ * opt may be NULL.  ERRORS -ENOMEM, -EMFILE, -ENFILE, SONIC_EOPTION. */
+SONIC_API SONIC_MUST_CHECK int sonic_io_new(sonic_io **out,
+                                            const sonic_io_options *opt);
+
+/* sonic_io_close - end an io
+ *
+ * Every object of the io is closed; every pending operation completes with
+ * -ECANCELED, by the run call that is under way, or else before this returns.
+ * Afterwards run and poll calls return SONIC_ECLOSED.  Idempotent. */
+SONIC_API void sonic_io_close(sonic_io *io);
+
+/* sonic_io_free - close, and give everything back
+ *
+ * Objects of the io that were not freed are freed with it.  From inside a
+ * callback the memory goes when the run call returns.  NULL is allowed. */
+SONIC_API void sonic_io_free(sonic_io *io);
+
+/* Running.  Each returns how many handlers (callbacks) it ran, or an error:
+ *   -EBUSY         called from inside a callback of this io
+ *   SONIC_ECLOSED  the io is closed
+ *   -ETIMEDOUT     the time passed and nothing ran (run_one_for, run_for)
+ *   others         the wait itself failed
+ * Pending work is: operations not completed, timers scheduled, posts not run,
+ * name look-ups, and work guards.  Listeners, streams and so on that have no
+ * operation under way are not work. */
+
+/* Until there is no work, or sonic_io_stop. */
+SONIC_API int sonic_io_run(sonic_io *io);
+/* As sonic_io_run, but not held by work guards. */
+SONIC_API int sonic_io_run_pending(sonic_io *io);
+/* Wait until one handler can run; run that one only. */
+SONIC_API int sonic_io_run_one(sonic_io *io);
+/* The same, for at most ns nanoseconds. */
+SONIC_API int sonic_io_run_one_for(sonic_io *io, int64_t ns);
+/* One wait and all that it brings. */
+SONIC_API int sonic_io_run_batch(sonic_io *io);
+/* For ns nanoseconds, or until there is no work. */
+SONIC_API int sonic_io_run_for(sonic_io *io, int64_t ns);
+/* As sonic_io_run, with a warm core: poll without blocking until busy cycles
+ * in a row brought nothing, then block for at most timeout nanoseconds; any
+ * work starts over.  SONIC_EOPTION when busy is 0 or timeout < 1 ms. */
+SONIC_API int sonic_io_run_warm(sonic_io *io, unsigned busy, int64_t timeout);
+/* As sonic_io_run, never blocking: burns one core for the lowest latency.
+ * With few descriptors armed they are read directly, without asking
+ * epoll(7) first. */
+SONIC_API int sonic_io_run_spin(sonic_io *io);
+/* What is ready now: all of it, or one handler. */
+SONIC_API int sonic_io_poll(sonic_io *io);
+SONIC_API int sonic_io_poll_one(sonic_io *io);
+
+/* sonic_io_stop - make the run call under way, or else the next one, return
+ * as soon as the handler that runs has returned.  Any thread, and safe in a
+ * signal handler.  Run calls return at once until sonic_io_restart. */
+SONIC_API void sonic_io_stop(sonic_io *io);
+SONIC_API void sonic_io_restart(sonic_io *io);
+SONIC_API bool sonic_io_stopped(const sonic_io *io);
+
+/* A work guard keeps sonic_io_run from returning for lack of work.  Guards
+ * are counted. */
+SONIC_API void sonic_io_work_begin(sonic_io *io);
+SONIC_API void sonic_io_work_end(sonic_io *io);
+
+/* Operations whose callback has not run yet; posts among them. */
+SONIC_API size_t sonic_io_pending(const sonic_io *io);
+/* Posts that have not run yet.  Any thread. */
+SONIC_API size_t sonic_io_posted(const sonic_io *io);
+
+/* The time of this cycle, without a system call. */
+SONIC_API int64_t sonic_io_now(const sonic_io *io);
+
+typedef void sonic_post_fn(sonic_io *io, void *ud);
+
+/* sonic_io_post - run fn(io, ud) on the io's thread.  Any thread.
+ *
+ * In order for one posting thread.  Never waits for a handler or a lock.
+ * Wakes a blocked io once, however many posts come together.
+ * Nodes are reused, so a steady stream of posts does not allocate.
+ * ERRORS -ENOMEM; SONIC_ECLOSED.  After either, fn does not run.
+ * What is still posted when the io is freed is not run: ud stays yours. */
+SONIC_API SONIC_MUST_CHECK int sonic_io_post(sonic_io *io, sonic_post_fn *fn,
+                                             void *ud);
+
+/* Embedding in another event loop: wait for sonic_io_fd to be readable, or
+ * for sonic_io_next_deadline, then call sonic_io_poll.
+ * The descriptor is -1 with a backend that has none (poll).
+ * The deadline is absolute, INT64_MAX for none, and in the past when there is
+ * work now. */
+SONIC_API int sonic_io_fd(const sonic_io *io);
+SONIC_API int64_t sonic_io_next_deadline(const sonic_io *io);
+
+typedef struct sonic_io_stats {
+    uint64_t cycles;       /* turns of the loop */
+    uint64_t waits;        /* calls that waited or polled for events */
+    uint64_t events;       /* descriptor events */
+    uint64_t handlers;     /* callbacks run */
+    uint64_t deferred;     /* completions that went through the queue */
+    uint64_t wakeups;      /* wake-ups by sonic_io_post */
+    uint64_t registered;   /* descriptors registered, ever */
+    uint64_t reads;        /* receive calls of streams */
+    uint64_t writes;       /* send calls of streams */
+    uint64_t bytes_in;     /* by streams */
+    uint64_t bytes_out;    /* by streams */
+    size_t objects;        /* streams, listeners, timers … alive */
+    size_t buffers;        /* mirrored buffers that exist */
+    size_t buffers_lent;   /* of these, held by a stream */
+    size_t buffer_bytes;   /* bytes of all mirrored buffers */
+    unsigned max_dispatch; /* deepest nesting of completions seen */
+} sonic_io_stats;
+
+SONIC_API void sonic_io_get_stats(const sonic_io *io, sonic_io_stats *out);
+
+/* The backend in use, and what it is called: "epoll", "poll". */
+SONIC_API const char *sonic_io_backend_name(const sonic_io *io);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
