@@ -1,0 +1,55 @@
+/* mask.h - the client-to-server mask, RFC 6455 section 5.3, and what else is
+ * worth doing many bytes at a time */
+#ifndef SONICIO_WEBSOCKET_MASK_H
+#define SONICIO_WEBSOCKET_MASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A key is the four bytes of the wire in the order of the wire, whatever the
+ * machine's byte order: memcpy it from and to the frame. */
+
+/* sonic__ws_key_rotate - the key for the byte n places further on */
+static inline uint32_t
+sonic__ws_key_rotate(uint32_t key, size_t n)
+{
+    unsigned bits = 8 * (unsigned)(n & 3);
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return key << bits | key >> (-bits & 31);
+#else
+    return key >> bits | key << (-bits & 31);
+#endif
+}
+
+/* Write src[0..n) XOR key to dst[0..n); the first byte meets the first byte
+ * of the key.  dst == src, or dst < src (they may overlap: payload moves
+ * down), or they are disjoint. */
+typedef void sonic__ws_mask_fn(uint8_t *dst, const uint8_t *src, size_t n,
+                               uint32_t key);
+
+/* The same, and true when every byte written was ASCII. */
+typedef bool sonic__ws_mask_ascii_fn(uint8_t *dst, const uint8_t *src, size_t n,
+                                     uint32_t key);
+
+/* As sonic__utf8_feed. */
+typedef uint8_t sonic__ws_utf8_fn(uint8_t state, const uint8_t *p, size_t n);
+
+/* One way to do it, for one kind of processor.  Constant tables. */
+struct sonic__ws_simd {
+    const char *name;
+    sonic__ws_mask_fn *mask;
+    sonic__ws_mask_ascii_fn *mask_ascii;
+    sonic__ws_utf8_fn *utf8;
+};
+
+/* sonic__ws_simd_at - the ways that this processor knows, slowest first;
+ * NULL past the last one.  The first one is plain C. */
+const struct sonic__ws_simd *sonic__ws_simd_at(size_t index);
+
+/* sonic__ws_simd_best - the last of them.  Asks the processor each time: ask
+ * once and keep the answer. */
+const struct sonic__ws_simd *sonic__ws_simd_best(void);
+
+#endif

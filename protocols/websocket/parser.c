@@ -1,0 +1,219 @@
+#include "websocket/parser.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include <sonicio/error.h>
+
+#include "websocket/message.h"
+#include "websocket/utf8.h"
+
+_Static_assert(sizeof(struct sonic__ws_parser) <= 48,
+               "it is in every idle one");
+
+/* A tail is moved down to close a gap if that is cheap in itself, or has been
+ * paid for by the bytes of the gap.  The rest of a control frame is cheap. */
+enum { CHEAP = 256 /* bytes */ };
+
+void
+sonic__ws_parser_init(struct sonic__ws_parser *p,
+                      enum sonic__ws_delivery delivery)
+{
+    memset(p, 0, sizeof *p);
+    p->delivery = (uint8_t)delivery;
+}
+
+void
+sonic__ws_parser_deliver(struct sonic__ws_parser *p,
+                         enum sonic__ws_delivery delivery)
+{
+    p->delivery = (uint8_t)delivery;
+}
+
+bool
+sonic__ws_parser_idle(const struct sonic__ws_parser *p)
+{
+    return p->state == SONIC__WS_MESSAGE_IDLE &&
+           p->frame.state == SONIC__WS_FRAME_HEAD && p->frame.have == 0;
+}
+
+/* May whole messages be taken without the tables? */
+static bool
+plain(const struct sonic__ws_run *run)
+{
+    return run->p->delivery == SONIC__WS_WHOLE && run->rules->tracer == NULL &&
+           sonic__ws_parser_idle(run->p);
+}
+
+static bool
+text_ok(const struct sonic__ws_rules *rules, const uint8_t *data, size_t n)
+{
+    return rules->simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
+}
+
+/* Messages of one short frame that are at hand to the last byte: most of all
+ * there are.  What the tables would do with one (SINGLE, END; back in IDLE) is
+ * done here without them; anything else is left to them untouched.  The tests
+ * compare the two at every split. */
+static int
+plain_messages(struct sonic__ws_run *run)
+{
+    const struct sonic__ws_rules *rules = run->rules;
+    const uint8_t mask = rules->expect.mask;
+
+    while (run->len - run->read >= 6) {
+        uint8_t *q = run->data + run->read;
+        size_t left = run->len - run->read;
+        unsigned text_or_binary = q[0] - 0x81u; /* FIN, no RSV */
+        size_t n = q[1] ^ mask, size = 2;
+        uint32_t key;
+
+        if (text_or_binary > 1 || n > 126)
+            break;
+        if (n == 126) {
+            n = (size_t)q[2] << 8 | q[3];
+            size = 4;
+            if (n < 126)
+                break;
+        }
+        if (left < size + n + (mask >> 5) || n > rules->max_message)
+            break;
+        if (mask) {
+            memcpy(&key, q + size, 4);
+            q += size + 4;
+            if (text_or_binary == 0 && rules->utf8) {
+                if (!rules->simd->mask_ascii(q, q, n, key) &&
+                    !text_ok(rules, q, n))
+                    return sonic__ws_message_bad(run, SONIC_EWS_UTF8);
+            } else {
+                rules->simd->mask(q, q, n, key);
+            }
+        } else {
+            q += size;
+            if (text_or_binary == 0 && rules->utf8 && !text_ok(rules, q, n))
+                return sonic__ws_message_bad(run, SONIC_EWS_UTF8);
+        }
+        run->read = (size_t)(q - run->data) + n;
+        if (!run->sink->on_message((uint8_t)(text_or_binary + 1), 0, q, n,
+                                   run->ud))
+            return 1;
+        if (run->p->delivery != SONIC__WS_WHOLE)
+            break;
+    }
+    return 0;
+}
+
+/* Read a header, or as much of it as there is. */
+static int
+header(struct sonic__ws_run *run)
+{
+    const struct sonic__ws_rules *rules = run->rules;
+    struct sonic__ws_frame *f = &run->p->frame;
+    const uint8_t *at = run->data + run->read;
+    size_t n = run->len - run->read;
+    int size = 0;
+
+    if (f->have == 0 && f->state == SONIC__WS_FRAME_HEAD &&
+        rules->tracer == NULL)
+        size = sonic__ws_frame_load(f, at, n, rules->expect);
+    if (size == 0)
+        size = sonic__ws_frame_feed(f, at, n, rules->expect, rules->tracer);
+    if (size < 0)
+        return sonic__ws_message_bad(run, size);
+    run->read += (size_t)size;
+    if (sonic__ws_frame_done(f) && !(sonic__ws_frame_opcode(f) & 8))
+        return sonic__ws_message_header(run);
+    return 0;
+}
+
+/* One frame's worth of work.  Sets *more when bytes have run out. */
+static int
+frame(struct sonic__ws_run *run, bool *more)
+{
+    const struct sonic__ws_frame *f = &run->p->frame;
+    int r;
+
+    if (!sonic__ws_frame_done(f)) {
+        if (plain(run) && (r = plain_messages(run)) != 0)
+            return r;
+        *more = run->read == run->len;
+        if (*more || (r = header(run)) != 0)
+            return r;
+        *more = !sonic__ws_frame_done(f);
+        if (*more)
+            return 0;
+    }
+    if (sonic__ws_frame_opcode(f) & 8) {
+        *more = run->len - run->read < f->len;
+        return *more ? 0 : sonic__ws_message_control(run);
+    }
+    *more = run->read == run->len && f->len > 0;
+    if (*more)
+        return 0;
+    r = sonic__ws_message_payload(run);
+    *more = sonic__ws_frame_done(f);
+    return r;
+}
+
+/* Close the gap between the assembled bytes and the tail, and say what is to
+ * be kept. */
+static void
+settle(struct sonic__ws_run *run, struct sonic__ws_progress *done)
+{
+    struct sonic__ws_parser *p = run->p;
+    const struct sonic__ws_frame *f = &p->frame;
+    size_t tail = run->len - run->read, end, gap;
+
+    if (p->held == 0)
+        run->front = run->read;
+    end = run->front + p->held;
+    gap = run->read - end;
+    done->consumed = run->front;
+    done->trimmed = 0;
+    if (gap > 0 && (tail <= CHEAP || tail <= gap || gap > UINT32_MAX)) {
+        memmove(run->data + end, run->data + run->read, tail);
+        done->trimmed = gap;
+        gap = 0;
+    }
+    p->gap = (uint32_t)gap;
+    done->want = 0;
+    if (!sonic__ws_frame_done(f))
+        return;
+    if (sonic__ws_frame_opcode(f) & 8)
+        done->want = p->held + gap + (size_t)f->len;
+    else if (sonic__ws_message_delivery(p) != SONIC__WS_CHUNKS)
+        done->want = p->held + (size_t)f->len;
+}
+
+int
+sonic__ws_parse(struct sonic__ws_parser *p, const struct sonic__ws_rules *rules,
+                const struct sonic__ws_sink *sink, void *ud, uint8_t *data,
+                size_t len, struct sonic__ws_progress *done)
+{
+    struct sonic__ws_run run = {
+        .p = p,
+        .rules = rules,
+        .sink = sink,
+        .ud = ud,
+        .data = data,
+        .len = len,
+        .read = p->held + p->gap,
+    };
+    bool more = false;
+    int r;
+
+    if (p->state == SONIC__WS_MESSAGE_FAILED) {
+        r = sonic__ws_message_bad(&run, SONIC_ESTATE);
+    } else {
+        assert(run.read <= len);
+        do
+            r = frame(&run, &more);
+        while (r == 0 && !more);
+    }
+    if (r < 0) {
+        *done = (struct sonic__ws_progress){.consumed = len};
+        return r;
+    }
+    settle(&run, done);
+    return r;
+}
