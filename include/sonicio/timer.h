@@ -44,7 +44,6 @@ SONIC_API SONIC_MUST_CHECK int sonic_timer_new(sonic_io *io, sonic_timer **out);
  *   -EBUSY         the timer was scheduled already; the first schedule stands
  *   -ECANCELED     sonic_timer_cancel or _close came first
  *   SONIC_ECLOSED  the timer was closed before
- *   -ENOMEM        the heap could not grow
  *
  * OWNERSHIP  ud is yours and must live until cb has run.
  * SEE        epoll_pwait2(2); Sonic: Timer.ScheduleOnce.

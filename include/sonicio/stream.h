@@ -1,0 +1,264 @@
+/* <sonicio/stream.h> - bytes in order, both ways
+ *
+ * One interface over TCP, unix sockets, pipes, adopted descriptors and
+ * whatever a layer (TLS) puts on top of another stream.
+ *
+ * Reading has two doors.  async_read and its kin fill the caller's memory.
+ * lend shows the caller the bytes where they were received, in the reactor's
+ * buffer: no copy is made, and an idle stream holds no buffer.
+ * Writing has two doors too.  send copies into the stream's queue and is
+ * forgotten; async_write refers to the caller's memory and calls back.  Both
+ * go out in the order of the calls, and what one dispatch queued goes out in
+ * one system call when it ends.
+ *
+ * One read-side operation (read, read_all, readv or lend) may be under way at
+ * a time: a second completes with -EBUSY.  Writes queue up.
+ *
+ * The blocking twins run the io until their operation completes; other
+ * operations of the io go on meanwhile.  Inside a callback they are -EBUSY.
+ */
+#ifndef SONICIO_STREAM_H
+#define SONICIO_STREAM_H
+
+#include <sys/uio.h>
+
+#include <sonicio/address.h>
+#include <sonicio/io.h>
+#include <sonicio/options.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct sonic_stream sonic_stream;
+
+/* The result of a stream's operation.
+ *   err  0; SONIC_EOF; -ECANCELED after cancel, close or sonic_io_free;
+ *        -ETIMEDOUT after a deadline; -EBUSY; SONIC_ECLOSED; -errno
+ *   n    bytes moved, valid also when err is not 0 */
+typedef void sonic_stream_fn(sonic_stream *stream, int err, size_t n, void *ud);
+
+/* Bytes lent: data[0..len) is all that was received and not yet consumed, in
+ * order and contiguous.  It may be written to; it is valid until the callback
+ * returns.  With an err, the bytes that came before it. */
+typedef void sonic_lend_fn(sonic_stream *stream, int err, uint8_t *data,
+                           size_t len, void *ud);
+
+/* ---- making one ------------------------------------------------------- */
+
+/* sonic_stream_new - a stream that is not connected yet
+ * ERRORS  -ENOMEM, SONIC_ECLOSED (the io). */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_new(sonic_io *io,
+                                                sonic_stream **out);
+
+/* sonic_stream_adopt - a stream over a descriptor that is open already
+ *
+ * Any kind: a socket, a pipe, a terminal, a regular file.  The descriptor is
+ * made non-blocking.  It belongs to the stream when 0 is returned, and stays
+ * the caller's on error. */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_adopt(sonic_io *io, int fd,
+                                                  sonic_stream **out);
+
+/* sonic_stream_pair - two streams connected to each other (socketpair(2)) */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_pair(sonic_io *io,
+                                                 sonic_stream *out[2]);
+
+/* sonic_pipe_new - out[0] is read from, out[1] is written to (pipe(2)) */
+SONIC_API SONIC_MUST_CHECK int sonic_pipe_new(sonic_io *io,
+                                              sonic_stream *out[2]);
+
+typedef struct sonic_connect_options {
+    size_t size;
+    int64_t timeout; /* nanoseconds for everything: name, addresses, TCP;
+                        default 10 s */
+    int64_t stagger; /* nanoseconds between two attempts; default 250 ms */
+    const sonic_socket_options *socket; /* NULL: defaults */
+} sonic_connect_options;
+
+#define SONIC_CONNECT_OPTIONS_INIT                                             \
+    {                                                                          \
+        .size = sizeof(sonic_connect_options)                                  \
+    }
+
+/* sonic_stream_async_connect - connect to an address given as text
+ *
+ * Names are looked up on another thread.  All addresses are tried, in the
+ * order of RFC 8305: families alternate, the next attempt starts when the one
+ * before failed or `stagger` has passed, the first connection wins.
+ *   address  see <sonicio/address.h>; copied
+ *   opt      copied, what it points to included; may be NULL
+ *   cb       with n 0
+ * ERRORS, given to cb: SONIC_EADDRESS, SONIC_ERESOLVE, -ETIMEDOUT, the error
+ * of the last attempt (-ECONNREFUSED …), -EISCONN, -EBUSY, -ECANCELED,
+ * SONIC_EOPTION.  A stream that failed to connect may try again. */
+SONIC_API void sonic_stream_async_connect(sonic_stream *stream,
+                                          const char *address,
+                                          const sonic_connect_options *opt,
+                                          sonic_stream_fn *cb, void *ud);
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_connect(sonic_stream *stream, const char *address,
+                     const sonic_connect_options *opt);
+
+/* ---- reading ---------------------------------------------------------- */
+
+/* sonic_stream_async_read - at least one byte, at most len
+ * buf is borrowed until cb runs.  len 0 completes with 0 bytes and no error. */
+SONIC_API void sonic_stream_async_read(sonic_stream *stream, void *buf,
+                                       size_t len, sonic_stream_fn *cb,
+                                       void *ud);
+/* sonic_stream_async_read_all - exactly len bytes, or an error and the bytes
+ * that came before it */
+SONIC_API void sonic_stream_async_read_all(sonic_stream *stream, void *buf,
+                                           size_t len, sonic_stream_fn *cb,
+                                           void *ud);
+/* sonic_stream_async_readv - as async_read, scattered (readv(2))
+ * The array and what it points to are borrowed.  n at most 64. */
+SONIC_API void sonic_stream_async_readv(sonic_stream *stream,
+                                        const struct iovec *iov, int n,
+                                        sonic_stream_fn *cb, void *ud);
+
+/* The blocking twins.  *n may be NULL. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_read(sonic_stream *stream, void *buf, size_t len, size_t *n);
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_read_all(sonic_stream *stream, void *buf, size_t len, size_t *n);
+
+/* sonic_stream_lend - be shown what has been received, once
+ *
+ *   min  call back when this many unconsumed bytes are there (at least 1)
+ *   want bytes that what is being received will need, contiguous; 0 when not
+ *        known.  Once the buffer is full, one of that size is borrowed.
+ * In cb, sonic_stream_consume says how many bytes are done with; the rest is
+ * lent again, with more behind it.  Calling sonic_stream_lend in cb goes on;
+ * not calling it is back-pressure.
+ * ERRORS  as async_read, and -ENOMEM when no buffer can be had. */
+SONIC_API void sonic_stream_lend(sonic_stream *stream, size_t min, size_t want,
+                                 sonic_lend_fn *cb, void *ud);
+
+/* sonic_stream_consume - drop the first n bytes of what was lent, cut to what
+ * there is.  In the callback, or later: the bytes are kept meanwhile. */
+SONIC_API void sonic_stream_consume(sonic_stream *stream, size_t n);
+
+/* sonic_stream_trim - drop the last n bytes of what was lent, cut likewise:
+ * for a protocol that moved what it keeps to the front. */
+SONIC_API void sonic_stream_trim(sonic_stream *stream, size_t n);
+
+/* Bytes received and not consumed. */
+SONIC_API size_t sonic_stream_buffered(const sonic_stream *stream);
+
+/* ---- writing ---------------------------------------------------------- */
+
+/* sonic_stream_send - queue a copy of len bytes
+ *
+ * The copy is avoided for large parts of memory that is lent to the callback
+ * that runs: those may not be changed until it returns.
+ * Returns 0, or 1 when the queue stands above its high-water mark now: the
+ * caller should pause and wait for sonic_stream_async_drain.
+ * ERRORS  nothing is queued: SONIC_EQUEUE over the limit; -ENOMEM;
+ * SONIC_ECLOSED; -ENOTCONN; -EPIPE after shutdown; or the error that an
+ * earlier write met. */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_send(sonic_stream *stream,
+                                                 const void *buf, size_t len);
+
+/* sonic_stream_reserve, _commit - encode straight into the queue
+ *
+ * reserve gives room for at least n bytes (n at most 16 KiB), NULL on the
+ * errors of send.  commit queues the first n of them; returns as send.
+ * Nothing else may be done with the stream in between. */
+SONIC_API uint8_t *sonic_stream_reserve(sonic_stream *stream, size_t n);
+SONIC_API SONIC_MUST_CHECK int sonic_stream_commit(sonic_stream *stream,
+                                                   size_t n);
+
+/* sonic_stream_async_write, _writev - write all of it
+ *
+ * buf, and for writev the parts, are borrowed until cb runs; the array itself
+ * is copied.  n at most 64.  cb runs when the system has taken the last byte,
+ * or with an error and the bytes that it took before. */
+SONIC_API void sonic_stream_async_write(sonic_stream *stream, const void *buf,
+                                        size_t len, sonic_stream_fn *cb,
+                                        void *ud);
+SONIC_API void sonic_stream_async_writev(sonic_stream *stream,
+                                         const struct iovec *iov, int n,
+                                         sonic_stream_fn *cb, void *ud);
+/* The blocking twin.  *n may be NULL. */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_write(sonic_stream *stream,
+                                                  const void *buf, size_t len,
+                                                  size_t *n);
+
+/* sonic_stream_flush - offer the queue to the system now instead of when the
+ * dispatch ends.  0, or the error that the write met. */
+SONIC_API int sonic_stream_flush(sonic_stream *stream);
+
+/* Bytes queued and not taken by the system yet. */
+SONIC_API size_t sonic_stream_queued(const sonic_stream *stream);
+
+/* sonic_stream_set_marks - limits of the write queue, in bytes
+ *
+ * low <= high <= limit, else SONIC_EOPTION; 0 keeps a value.  Defaults:
+ * low 256 KiB, high 1 MiB, limit 64 MiB. */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_set_marks(sonic_stream *stream,
+                                                      size_t low, size_t high,
+                                                      size_t limit);
+
+/* sonic_stream_async_drain - call back once when the queue stands at or below
+ * its low-water mark, at once when it does already.  One at a time; with n the
+ * bytes queued. */
+SONIC_API void sonic_stream_async_drain(sonic_stream *stream,
+                                        sonic_stream_fn *cb, void *ud);
+
+/* ---- ending ----------------------------------------------------------- */
+
+enum sonic_direction { SONIC_READING = 1, SONIC_WRITING = 2, SONIC_BOTH = 3 };
+
+/* sonic_stream_cancel - complete the pending operations of these directions
+ * with -ECANCELED and the bytes moved so far.  Queued sends stay queued, as
+ * does an operation of which a part is written already: a stream cannot take
+ * bytes back. */
+SONIC_API void sonic_stream_cancel(sonic_stream *stream, int directions);
+
+/* sonic_stream_set_deadline - complete operations of these directions with
+ * -ETIMEDOUT when the time comes, those that begin later included.  when is
+ * absolute; INT64_MAX takes the deadline away.  ERRORS -ENOMEM. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_set_deadline(sonic_stream *stream, int directions, int64_t when);
+
+/* sonic_stream_shutdown - no more writes: when the queue has gone out the peer
+ * sees the end of the stream (shutdown(2), SHUT_WR).  ERRORS -ENOTCONN. */
+SONIC_API int sonic_stream_shutdown(sonic_stream *stream);
+
+/* sonic_stream_close - close, at once
+ *
+ * What is queued is offered to the system one last time; what it does not
+ * take is lost, and pending operations complete with -ECANCELED from the
+ * loop.  Operations begun later complete with SONIC_ECLOSED.  Idempotent. */
+SONIC_API void sonic_stream_close(sonic_stream *stream);
+/* sonic_stream_reset - close, and tell the peer so with a TCP reset */
+SONIC_API void sonic_stream_reset(sonic_stream *stream);
+/* sonic_stream_free - close and release.  NULL is allowed. */
+SONIC_API void sonic_stream_free(sonic_stream *stream);
+
+/* ---- looking at one --------------------------------------------------- */
+
+SONIC_API sonic_io *sonic_stream_io(const sonic_stream *stream);
+SONIC_API bool sonic_stream_is_open(const sonic_stream *stream);
+/* The descriptor, for options and select-like loops; -1 when not connected.
+ * It stays the stream's. */
+SONIC_API int sonic_stream_fd(const sonic_stream *stream);
+/* The stream below a layer; NULL for one that is on a descriptor. */
+SONIC_API sonic_stream *sonic_stream_next_layer(const sonic_stream *stream);
+/* What the system says (getsockname(2), getpeername(2)). */
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_local_address(const sonic_stream *stream, sonic_address *out);
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_remote_address(const sonic_stream *stream, sonic_address *out);
+/* Apply socket options to a connected stream. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_set_options(sonic_stream *stream, const sonic_socket_options *opt);
+/* A pointer of the caller's, NULL at first. */
+SONIC_API void sonic_stream_set_user(sonic_stream *stream, void *user);
+SONIC_API void *sonic_stream_user(const sonic_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

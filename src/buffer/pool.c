@@ -1,0 +1,159 @@
+#include "buffer/pool.h"
+
+#include <errno.h>
+
+static const uint32_t block_size[SONIC__BLOCK_CLASSES] = {512, 2048, 8192,
+                                                          SONIC__BLOCK_LARGEST};
+enum { BLOCKS_KEPT = 2 << 20 }; /* bytes of spare blocks per size */
+
+static struct sonic_mirror *
+take_spare(struct sonic__pool *p, unsigned order)
+{
+    struct sonic_mirror *m = p->spare[order];
+
+    if (m != NULL) {
+        p->spare[order] = m->next;
+        p->spare_bytes -= m->size;
+        p->lent++;
+    }
+    return m;
+}
+
+/* Unmap spare buffers until `need` more bytes fit below the limit. */
+static void
+make_room(struct sonic__pool *p, size_t need)
+{
+    for (int i = SONIC__POOL_ORDERS - 1; i >= 0; i--)
+        while (p->spare[i] != NULL && p->bytes + need > p->limit) {
+            struct sonic_mirror *m = take_spare(p, (unsigned)i);
+
+            p->lent--;
+            p->count--;
+            p->bytes -= m->size;
+            sonic_mirror_free(m);
+        }
+}
+
+int
+sonic__pool_lend_slow(struct sonic__pool *p, size_t min_size,
+                      struct sonic_mirror **out)
+{
+    sonic_mirror_options opt = {.size = sizeof opt,
+                                .sys = p->sys,
+                                .mem = &p->mem,
+                                .prefault = p->prefault,
+                                .huge_pages = p->huge_pages};
+    unsigned order = 0;
+    size_t size = p->base_size;
+    int err;
+
+    while (size < min_size) {
+        if (++order == SONIC__POOL_ORDERS || size > SIZE_MAX / 2)
+            return SONIC_ETOOBIG;
+        size *= 2;
+    }
+    *out = take_spare(p, order);
+    if (*out != NULL)
+        return 0;
+    if (p->bytes + size > p->limit)
+        make_room(p, size);
+    if (p->bytes + size > p->limit)
+        return -ENOMEM;
+    if (order > 0) /* large ones come and go: only what is touched exists */
+        opt.prefault = SONIC_OFF;
+    err = sonic_mirror_new(size, &opt, out);
+    if (err < 0)
+        return err;
+    (*out)->order = (uint8_t)order;
+    p->bytes += (*out)->size;
+    p->count++;
+    p->lent++;
+    return 0;
+}
+
+void
+sonic__pool_return_slow(struct sonic__pool *p, struct sonic_mirror *m)
+{
+    m->head = m->used = 0;
+    if (m->pins != 0) {
+        m->orphan = true;
+        return;
+    }
+    m->orphan = false;
+    p->lent--;
+    if (p->spare_bytes + m->size <= SONIC__POOL_KEEP) {
+        m->next = p->spare[m->order];
+        p->spare[m->order] = m;
+        p->spare_bytes += m->size;
+        return;
+    }
+    p->count--;
+    p->bytes -= m->size;
+    sonic_mirror_free(m);
+}
+
+void
+sonic__pool_unpin(struct sonic__pool *p, struct sonic_mirror *m)
+{
+    if (--m->pins == 0 && m->orphan)
+        sonic__pool_return_slow(p, m);
+}
+
+struct sonic__block *
+sonic__block_new(struct sonic__pool *p, size_t cap)
+{
+    struct sonic__block *b;
+    unsigned c = 0;
+
+    while (c < SONIC__BLOCK_CLASSES && block_size[c] < cap)
+        c++;
+    if (c < SONIC__BLOCK_CLASSES) {
+        cap = block_size[c];
+        b = p->blocks[c];
+        if (b != NULL) {
+            p->blocks[c] = b->next;
+            p->n_blocks[c]--;
+            return b;
+        }
+    }
+    if (cap > UINT32_MAX)
+        return NULL;
+    b = p->mem.alloc(sizeof *b + cap, p->mem.ud);
+    if (b == NULL)
+        return NULL;
+    b->cap = (uint32_t)cap;
+    b->class_ = c;
+    return b;
+}
+
+void
+sonic__block_free(struct sonic__pool *p, struct sonic__block *b)
+{
+    if (b->class_ == SONIC__BLOCK_CLASSES ||
+        p->n_blocks[b->class_] >= BLOCKS_KEPT / b->cap) {
+        p->mem.free(b, sizeof *b + b->cap, p->mem.ud);
+        return;
+    }
+    b->next = p->blocks[b->class_];
+    p->blocks[b->class_] = b;
+    p->n_blocks[b->class_]++;
+}
+
+void
+sonic__pool_free(struct sonic__pool *p)
+{
+    for (unsigned i = 0; i < SONIC__POOL_ORDERS; i++)
+        while (p->spare[i] != NULL) {
+            struct sonic_mirror *m = p->spare[i];
+
+            p->spare[i] = m->next;
+            sonic_mirror_free(m);
+        }
+    for (unsigned i = 0; i < SONIC__BLOCK_CLASSES; i++)
+        while (p->blocks[i] != NULL) {
+            struct sonic__block *b = p->blocks[i];
+
+            p->blocks[i] = b->next;
+            p->mem.free(b, sizeof *b + b->cap, p->mem.ud);
+        }
+}

@@ -1,0 +1,88 @@
+/* pool.h - the io's memory for bytes on their way in and out
+ *
+ * Mirrored buffers for receiving: size classes of buffer_size << order, lent
+ * last in, first out, so that the one that is warm is used again.  Making one
+ * costs 13 us and its page faults more, hence they are kept.
+ *
+ * Blocks for sending, and for the small remainders of connections when many
+ * hold one: four sizes, on free lists.
+ */
+#ifndef SONICIO_SRC_POOL_H
+#define SONICIO_SRC_POOL_H
+
+#include "buffer/mirror.h"
+
+enum {
+    SONIC__POOL_ORDERS = 20,     /* buffer_size << 19 at most */
+    SONIC__POOL_KEEP = 64 << 20, /* bytes of spare buffers kept mapped */
+    SONIC__POOL_HELD = 64,       /* lent ones from which remainders move out */
+    SONIC__BLOCK_CLASSES = 4,    /* 512, 2 Ki, 8 Ki, 32 Ki bytes of content */
+    SONIC__BLOCK_LARGEST = 32 * 1024
+};
+
+/* A run of bytes with room for more. */
+struct sonic__block {
+    struct sonic__block *next;
+    uint32_t cap;
+    uint32_t class_; /* SONIC__BLOCK_CLASSES: of any size, not kept */
+    uint8_t bytes[];
+};
+
+struct sonic__pool {
+    const sonic_sys *sys;
+    sonic_mem mem;
+    size_t base_size; /* bytes of order 0 */
+    size_t limit;     /* bytes of all buffers */
+    size_t bytes, count, lent;
+    enum sonic_switch prefault, huge_pages;
+    struct sonic_mirror *spare[SONIC__POOL_ORDERS];
+    size_t spare_bytes;
+    struct sonic__block *blocks[SONIC__BLOCK_CLASSES];
+    unsigned n_blocks[SONIC__BLOCK_CLASSES]; /* on the free lists */
+};
+
+void sonic__pool_free(struct sonic__pool *p);
+
+int sonic__pool_lend_slow(struct sonic__pool *p, size_t min_size,
+                          struct sonic_mirror **out);
+void sonic__pool_return_slow(struct sonic__pool *p, struct sonic_mirror *m);
+
+/* An empty buffer of at least min_size bytes.  -ENOMEM, SONIC_ETOOBIG. */
+static inline int
+sonic__pool_lend(struct sonic__pool *p, size_t min_size,
+                 struct sonic_mirror **out)
+{
+    struct sonic_mirror *m = p->spare[0];
+
+    if (m == NULL || min_size > p->base_size)
+        return sonic__pool_lend_slow(p, min_size, out);
+    p->spare[0] = m->next;
+    p->spare_bytes -= m->size;
+    p->lent++;
+    *out = m;
+    return 0;
+}
+
+/* Give a buffer back; what it holds is dropped. */
+static inline void
+sonic__pool_return(struct sonic__pool *p, struct sonic_mirror *m)
+{
+    if (m->order != 0 || m->pins != 0 || p->spare_bytes >= SONIC__POOL_KEEP) {
+        sonic__pool_return_slow(p, m);
+        return;
+    }
+    m->head = m->used = 0;
+    m->next = p->spare[0];
+    p->spare[0] = m;
+    p->spare_bytes += m->size;
+    p->lent--;
+}
+
+/* A chunk points into m: it stays until sonic__pool_unpin. */
+void sonic__pool_unpin(struct sonic__pool *p, struct sonic_mirror *m);
+
+/* Blocks.  NULL when there is no memory. */
+struct sonic__block *sonic__block_new(struct sonic__pool *p, size_t cap);
+void sonic__block_free(struct sonic__pool *p, struct sonic__block *b);
+
+#endif

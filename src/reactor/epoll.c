@@ -1,0 +1,116 @@
+/* epoll(7): every descriptor is registered once, edge-triggered, for both
+ * directions; what an edge said is remembered in the object. */
+#include "reactor/reactor.h"
+
+#include <sys/epoll.h>
+
+struct watch {
+    int fd;
+    struct epoll_event ev[];
+};
+
+static size_t
+watch_size(const sonic_io *io)
+{
+    return sizeof(struct watch) + io->batch * sizeof(struct epoll_event);
+}
+
+static int
+epoll_open(sonic_io *io)
+{
+    struct watch *w = sonic__alloc(io, watch_size(io));
+    int fd;
+
+    if (w == NULL)
+        return -ENOMEM;
+    fd = io->sys->epoll_create1(EPOLL_CLOEXEC, io->sys->ud);
+    if (fd < 0) {
+        sonic__free(io, w, watch_size(io));
+        return fd;
+    }
+    w->fd = fd;
+    io->watch = w;
+    return 0;
+}
+
+static void
+epoll_end(sonic_io *io)
+{
+    struct watch *w = io->watch;
+
+    io->sys->close(w->fd, io->sys->ud);
+    sonic__free(io, w, watch_size(io));
+}
+
+static int
+epoll_add(sonic_io *io, struct sonic__object *o)
+{
+    struct watch *w = io->watch;
+    struct epoll_event ev = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .data.u64 = (uint64_t)io->slots[o->slot].generation << 32 | o->slot,
+    };
+
+    return io->sys->epoll_ctl(w->fd, EPOLL_CTL_ADD, o->fd, &ev, io->sys->ud);
+}
+
+/* Not left to close(2): a duplicate of the descriptor, in this process or in a
+ * forked one, would keep the registration and its events alive. */
+static void
+epoll_remove(sonic_io *io, struct sonic__object *o)
+{
+    struct watch *w = io->watch;
+
+    io->sys->epoll_ctl(w->fd, EPOLL_CTL_DEL, o->fd, NULL, io->sys->ud);
+}
+
+static uint32_t
+ready_of(uint32_t ev)
+{
+    uint32_t ready = 0;
+
+    if (ev & EPOLLIN)
+        ready |= SONIC__READ;
+    if (ev & EPOLLOUT)
+        ready |= SONIC__WRITE;
+    if (ev & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        ready |= SONIC__READ | SONIC__HUP;
+    if (ev & (EPOLLHUP | EPOLLERR)) /* both directions fail, and say why */
+        ready |= SONIC__WRITE;
+    return ready;
+}
+
+static int
+epoll_collect(sonic_io *io, int64_t timeout)
+{
+    struct watch *w = io->watch;
+    int n =
+        io->sys->epoll_wait(w->fd, w->ev, (int)io->batch, timeout, io->sys->ud);
+
+    for (int i = 0; i < n; i++) {
+        uint64_t id = w->ev[i].data.u64;
+
+        io->events[i] = (struct sonic__event){
+            .slot = (uint32_t)id,
+            .generation = (uint32_t)(id >> 32),
+            .ready = ready_of(w->ev[i].events),
+        };
+    }
+    return n;
+}
+
+static int
+epoll_fd(const sonic_io *io)
+{
+    return ((const struct watch *)io->watch)->fd;
+}
+
+const struct sonic__backend sonic__backend_epoll = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_end,
+    .add = epoll_add,
+    .remove = epoll_remove,
+    .wait = epoll_collect,
+    .fd = epoll_fd,
+};

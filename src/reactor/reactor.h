@@ -1,0 +1,324 @@
+/* reactor.h - the inside of sonic_io, for floor 3 and the reactor itself
+ *
+ * Life of an object: made with sonic__object_init (which gives it a slot),
+ * closed once, freed once.  Closing marks it, closes the descriptor and queues
+ * the object; its run function, called from the loop, completes what was
+ * pending with -ECANCELED.  The loop destroys a freed object when no frame of
+ * it is on the stack, which is after its run function has returned.
+ */
+#ifndef SONICIO_SRC_REACTOR_H
+#define SONICIO_SRC_REACTOR_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+#include <sonicio/io.h>
+#include <sonicio/timer.h>
+
+#include "base/random.h"
+#include "buffer/pool.h"
+
+/* Readiness, remembered in user space until a call says EAGAIN. */
+enum {
+    SONIC__READ = 1,  /* bytes, a connection, end of stream */
+    SONIC__WRITE = 2, /* room */
+    SONIC__HUP = 4    /* peer gone or error: never cleared by a short read */
+};
+
+enum {
+    SONIC__CLOSED = 1,
+    SONIC__FREED = 2,
+    SONIC__REGISTERED = 4, /* the backend watches fd */
+    SONIC__ALWAYS = 8,     /* a descriptor that never says EAGAIN: a file */
+    SONIC__INTERNAL = 16   /* part of the io: neither counted nor closed */
+};
+
+struct sonic__object;
+
+struct sonic__class {
+    const char *name;
+    /* Try what is pending, or cancel it when the object is closed. */
+    void (*run)(struct sonic__object *o);
+    /* Let go of everything that is not memory.  Called once. */
+    void (*close)(struct sonic__object *o);
+    /* Release the memory. */
+    void (*destroy)(struct sonic__object *o);
+    /* Waiting for SONIC__READ right now?  NULL: never polled directly. */
+    bool (*reading)(const struct sonic__object *o);
+};
+
+/* The base of everything that belongs to an io: 40 bytes. */
+struct sonic__object {
+    sonic_io *io;
+    const struct sonic__class *cls;
+    struct sonic__object *next; /* in the queue; NULL when not queued */
+    int fd;                     /* -1: none */
+    uint32_t slot;
+    uint8_t ready; /* SONIC__READ … */
+    uint8_t flags; /* SONIC__CLOSED … */
+    uint8_t bits;  /* the class's own */
+    uint8_t bits2; /* the class's own */
+    uint32_t spare;
+};
+
+/* A slot outlives its object: an event that names an older generation is
+ * stale and dropped. */
+struct sonic__slot {
+    struct sonic__object *owner; /* NULL: free */
+    uint32_t generation;
+    uint32_t next_free;
+};
+
+struct sonic__event {
+    uint32_t slot, generation;
+    uint32_t ready;
+};
+
+struct sonic__queue {
+    struct sonic__object *head, **tail;
+};
+
+struct sonic__timer {
+    int64_t deadline;
+    uint32_t pos; /* in the heap, or one of the two below */
+    void (*fire)(struct sonic__timer *t);
+    struct sonic__timer *next, **prev; /* due, when not in the heap */
+};
+enum { SONIC__TIMER_IDLE = UINT32_MAX, SONIC__TIMER_DUE = UINT32_MAX - 1 };
+
+struct sonic__heap_entry {
+    int64_t deadline;
+    uint64_t seq; /* order of arming: of equals the first armed runs first */
+    struct sonic__timer *timer;
+};
+
+struct sonic__post {
+    struct sonic__post *next;
+    sonic_post_fn *fn;
+    void *ud;
+};
+
+struct sonic__door;
+
+/* What an io needs from the kernel.  Errors are negative. */
+struct sonic__backend {
+    const char *name;
+    int (*open)(sonic_io *io);
+    void (*close)(sonic_io *io);
+    int (*add)(sonic_io *io, struct sonic__object *o);
+    void (*remove)(sonic_io *io, struct sonic__object *o);
+    /* Tell of this readiness once.  NULL: edges are told of anyway. */
+    void (*arm)(sonic_io *io, struct sonic__object *o, unsigned ready);
+    /* Fill io->events; how many, or an error.  Negative timeout: for ever. */
+    int (*wait)(sonic_io *io, int64_t timeout);
+    int (*fd)(const sonic_io *io);
+};
+
+struct sonic__workers;
+struct sonic_stream;
+
+struct sonic_io {
+    const sonic_sys *sys;
+    const struct sonic__backend *backend;
+    void *watch; /* the backend's own */
+
+    /* What is ready and not run yet: see gather() and step(). */
+    struct sonic__event *events;
+    unsigned n_events, next_event, batch;
+    struct sonic__timer *due, **due_tail;
+    struct sonic__post *posts; /* taken from the door, oldest first */
+    struct sonic__post *used_posts, *used_last;
+    struct sonic__object *taken;      /* queue of this cycle */
+    struct sonic__queue queue;        /* queue of the next one */
+    struct sonic_stream *dirty;       /* have unsent bytes to flush */
+    struct sonic_stream *dispatching; /* flushed when its dispatch ends */
+
+    unsigned dispatched; /* completions on the stack */
+    unsigned budget;
+    uint64_t allowed; /* handlers that may still run in this run call */
+    uint64_t handlers;
+    size_t pending, guards;
+    bool running, closed, freed, now_valid;
+    int64_t now;
+
+    struct sonic__heap_entry *heap;
+    uint32_t heap_n, heap_cap;
+    uint32_t timers; /* that exist; each has a place in the heap */
+    uint64_t timer_seq;
+
+    struct sonic__slot *slots;
+    uint32_t slots_n, slots_cap, slots_free;
+    uint32_t registered;
+
+    struct sonic__pool pool;
+    struct sonic__random random;
+    struct sonic__door *door;
+    struct sonic__workers *workers;
+    unsigned busy_poll_us;
+
+    sonic_mem mem;
+    sonic_io_stats stats;
+};
+
+extern const struct sonic__backend sonic__backend_epoll, sonic__backend_poll;
+
+/* Memory from the io's hooks, zeroed; NULL when there is none. */
+void *sonic__alloc(sonic_io *io, size_t bytes);
+void sonic__free(sonic_io *io, void *p, size_t bytes);
+
+/* objects */
+int sonic__object_init(sonic_io *io, struct sonic__object *o,
+                       const struct sonic__class *cls);
+int sonic__object_watch(struct sonic__object *o, int fd);
+void sonic__object_unwatch(struct sonic__object *o); /* closes fd */
+int sonic__object_detach(struct sonic__object *o);   /* gives fd back, open */
+void sonic__object_close(struct sonic__object *o);
+void sonic__object_free(struct sonic__object *o);
+void sonic__object_destroy(struct sonic__object *o);
+
+/* Have o->cls->run called in the next cycle. */
+static inline void
+sonic__defer(struct sonic__object *o)
+{
+    sonic_io *io = o->io;
+
+    if (o->next != NULL)
+        return;
+    o->next = o; /* marks the end of the queue */
+    *io->queue.tail = o;
+    io->queue.tail = &o->next;
+    io->stats.deferred++;
+}
+
+/* Wait for readiness that a call just denied. */
+static inline void
+sonic__await(struct sonic__object *o, unsigned ready)
+{
+    o->ready &= (uint8_t)~ready;
+    if (o->io->backend->arm != NULL && (o->flags & SONIC__REGISTERED))
+        o->io->backend->arm(o->io, o, ready);
+}
+
+/* An operation begins; it ends with sonic__complete_begin … _end around its
+ * callback. */
+static inline void
+sonic__op_begin(sonic_io *io)
+{
+    io->pending++;
+}
+
+static inline void
+sonic__complete_begin(sonic_io *io)
+{
+    io->pending--;
+    io->handlers++;
+    if (++io->dispatched > io->stats.max_dispatch)
+        io->stats.max_dispatch = io->dispatched;
+    io->allowed -= io->allowed > 0;
+}
+
+static inline void
+sonic__complete_end(sonic_io *io)
+{
+    io->dispatched--;
+}
+
+/* The end of a callback that refuses an operation: it runs inside the call
+ * that asked for it, even outside the loop, and must be the last thing that
+ * call does, because the callback may have freed the io. */
+void sonic__refuse_end(sonic_io *io);
+
+/* May a completion run on this stack?  Only inside the loop. */
+static inline bool
+sonic__may_complete(const sonic_io *io)
+{
+    return io->running && io->dispatched < SONIC_MAX_DISPATCH &&
+           io->allowed > 0;
+}
+
+int64_t sonic__now_slow(sonic_io *io);
+
+static inline int64_t
+sonic__now(sonic_io *io)
+{
+    return io->now_valid ? io->now : sonic__now_slow(io);
+}
+
+/* timers: a 4-ary heap of absolute deadlines */
+int sonic__timer_init(sonic_io *io, struct sonic__timer *t,
+                      void (*fire)(struct sonic__timer *t));
+void sonic__timer_fini(sonic_io *io, struct sonic__timer *t);
+void sonic__timer_arm(sonic_io *io, struct sonic__timer *t, int64_t deadline);
+void sonic__timer_disarm(sonic_io *io, struct sonic__timer *t);
+void sonic__timers_collect(sonic_io *io); /* what is due goes to io->due */
+void sonic__timers_free(sonic_io *io);
+
+static inline bool
+sonic__timer_armed(const struct sonic__timer *t)
+{
+    return t->pos != SONIC__TIMER_IDLE;
+}
+
+struct sonic__job;
+
+/* The door: what other threads may touch.  It outlives the io while a worker
+ * holds it.  See post.c. */
+struct sonic__door {
+    _Atomic(struct sonic__post *) posts; /* newest first */
+    _Atomic(struct sonic__post *) spare;
+    _Atomic(struct sonic__job *) jobs; /* done, to be reported */
+    atomic_size_t posted;
+    atomic_bool sleeping, shut, stop;
+    atomic_uint holders; /* the io and its workers */
+    const sonic_sys *sys;
+    sonic_mem mem;
+    struct sonic__object waker; /* the eventfd as an object of the loop */
+    int eventfd;
+};
+
+/* Has anything come in? */
+static inline bool
+sonic__door_knocked(struct sonic__door *d)
+{
+    return atomic_load_explicit(&d->posts, memory_order_relaxed) != NULL ||
+           atomic_load_explicit(&d->jobs, memory_order_relaxed) != NULL ||
+           atomic_load_explicit(&d->stop, memory_order_relaxed);
+}
+
+int sonic__door_new(sonic_io *io);
+void sonic__door_shut(sonic_io *io);
+void sonic__door_hold(struct sonic__door *d);
+void sonic__door_drop(struct sonic__door *d);
+void sonic__door_job_done(struct sonic__door *d, struct sonic__job *job);
+bool sonic__door_sleep(struct sonic__door *d); /* false: something came */
+void sonic__door_wake_self(sonic_io *io);
+void sonic__door_awake(struct sonic__door *d);
+void sonic__posts_take(sonic_io *io);
+void sonic__post_run(sonic_io *io); /* the oldest that was taken */
+bool sonic__stop_requested(const sonic_io *io);
+
+/* Blocking jobs off the loop.  work runs on another thread (on the loop where
+ * sys->single_threaded); done runs on the loop, exactly once, unless the io
+ * is gone: then it runs with io NULL on the worker and must only free. */
+struct sonic__job {
+    void (*work)(struct sonic__job *job);
+    void (*done)(struct sonic__job *job, sonic_io *io);
+    struct sonic__job *next;
+    struct sonic__door *door;
+};
+int sonic__work_submit(sonic_io *io, struct sonic__job *job);
+void sonic__work_shut(sonic_io *io);
+
+/* Run the loop until *done; the blocking twins stand on this.
+ * 0, -EBUSY inside a callback, or what stopped the loop. */
+int sonic__run_until(sonic_io *io, const bool *done);
+
+void sonic__io_drain(sonic_io *io);
+void sonic__io_destroy(sonic_io *io);
+
+/* Called by the loop; lives in src/net, NULL-safe when nothing is dirty. */
+void sonic__flush_dirty(sonic_io *io);
+void sonic__net_free(sonic_io *io);
+
+#endif
