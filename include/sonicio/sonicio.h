@@ -1,0 +1,21 @@
+/* <sonicio/sonicio.h> - everything */
+#ifndef SONICIO_SONICIO_H
+#define SONICIO_SONICIO_H
+
+#include <sonicio/address.h>
+#include <sonicio/api.h>
+#include <sonicio/error.h>
+#include <sonicio/fsm.h>
+#include <sonicio/io.h>
+#include <sonicio/listener.h>
+#include <sonicio/mem.h>
+#include <sonicio/mirror.h>
+#include <sonicio/options.h>
+#include <sonicio/signal.h>
+#include <sonicio/stream.h>
+#include <sonicio/sys.h>
+#include <sonicio/timer.h>
+#include <sonicio/url.h>
+#include <sonicio/websocket.h>
+
+#endif
