@@ -89,13 +89,13 @@ struct sonic__ws_param {
 
 /* sonic__ws_extension_parse - take a list element apart
  *
- * Returns 0 with the name, or SONIC_EWS_EXTENSION.  The parameters are read,
- * and checked, by sonic__ws_param_next. */
+ * Returns 0 with the name, or SONIC_EWS_EXTENSION when any part of the
+ * element, its parameters included, is not as RFC 6455 9.1 has it. */
 SONIC_MUST_CHECK int sonic__ws_extension_parse(struct sonic__http_str element,
                                                struct sonic__ws_extension *x);
 
-/* Returns 1 with the next parameter, 0 at the end, or SONIC_EWS_EXTENSION. */
-int sonic__ws_param_next(struct sonic__ws_extension *x,
-                         struct sonic__ws_param *p);
+/* Returns true with the next parameter, false at the end. */
+bool sonic__ws_param_next(struct sonic__ws_extension *x,
+                          struct sonic__ws_param *p);
 
 #endif

@@ -77,7 +77,6 @@ sonic__ws_response_is_interim(const struct sonic__http_head *h)
 /* What the server said. */
 struct sonic__ws_answer {
     struct sonic__http_str subprotocol; /* the chosen one; ptr NULL: none */
-    struct sonic__http_str extensions;  /* field value; ptr NULL: none */
     const char *why;                    /* an error in words; constant */
 };
 
@@ -87,6 +86,8 @@ struct sonic__ws_answer {
  *          extensions are compared
  *
  * A subprotocol that was offered and not chosen is no error: answer has none.
+ * Extensions are among those offered; read them with sonic__http_each_begin
+ * on "Sec-WebSocket-Extensions".
  *
  * ERRORS
  *   SONIC_EWS_STATUS       not 101: see h->status and h->reason
@@ -166,7 +167,7 @@ struct sonic__ws_rejection {
  *
  * Adds what the status demands: Allow to 405, Upgrade and
  * Sec-WebSocket-Version to 426.  Errors as sonic__ws_request_build, and
- * -EINVAL for a status out of range. */
+ * -EINVAL for a status out of range or without a body (204, 205, 304). */
 SONIC_MUST_CHECK int
 sonic__ws_rejection_build(const struct sonic__ws_rejection *r, char *buf,
                           size_t cap);

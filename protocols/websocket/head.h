@@ -55,7 +55,7 @@ struct sonic__http_head {
 /* sonic__http_head_init - await a head
  *
  *   limit   most bytes of the head, its last CRLF included; 0 means
- *           SONIC__HTTP_HEAD_BYTES, more than _MAX means _MAX
+ *           SONIC__HTTP_HEAD_BYTES; brought into the range 64 to _MAX
  *   fields  room for max_fields header lines; must live as long as h is used
  */
 void sonic__http_head_init(struct sonic__http_head *h,
@@ -75,5 +75,9 @@ SONIC_MUST_CHECK int sonic__http_head_feed(struct sonic__http_head *h,
                                            const char *window, size_t len);
 
 extern const sonic_fsm sonic__http_head_fsm;
+
+/* The reason that a machine's row gives; NULL when there is no such row. */
+const char *sonic__ws_row_why(const sonic_fsm *fsm, unsigned state,
+                              unsigned event);
 
 #endif

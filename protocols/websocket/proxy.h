@@ -34,7 +34,8 @@ struct sonic__proxy {
                         0 before it did */
     const char *why; /* an error in words; constant */
     uint8_t state;
-    int verdict;
+    bool due;    /* it is our turn to say something */
+    int verdict; /* 0, or the error that feed returned */
 };
 
 /* sonic__proxy_init - begin
