@@ -11,21 +11,14 @@
 #ifndef SONICIO_WEBSOCKET_HANDSHAKE_H
 #define SONICIO_WEBSOCKET_HANDSHAKE_H
 
+#include <sonicio/websocket.h>
+
 #include "websocket/fields.h"
 
 enum {
     SONIC__WS_NONCE = 16, /* random bytes of a key */
     SONIC__WS_KEY = 24,   /* the key as text */
     SONIC__WS_ACCEPT = 28 /* the answer to it, as text */
-};
-
-/* A header field that the user wants in a head.
- *
- * The name is sent in canonical case ("x-api-key" as "X-Api-Key") unless
- * exact_case is set. */
-struct sonic_ws_header {
-    const char *name, *value;
-    bool exact_case;
 };
 
 /* sonic__ws_key, sonic__ws_accept - the key of 16 random bytes; its answer
