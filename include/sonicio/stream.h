@@ -254,9 +254,6 @@ sonic_stream_remote_address(const sonic_stream *stream, sonic_address *out);
 /* Apply socket options to a connected stream. */
 SONIC_API SONIC_MUST_CHECK int
 sonic_stream_set_options(sonic_stream *stream, const sonic_socket_options *opt);
-/* A pointer of the caller's, NULL at first. */
-SONIC_API void sonic_stream_set_user(sonic_stream *stream, void *user);
-SONIC_API void *sonic_stream_user(const sonic_stream *stream);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-static const uint32_t block_size[SONIC__BLOCK_CLASSES] = {512, 2048, 8192,
+static const uint32_t block_size[SONIC__BLOCK_CLASSES] = {0, 512, 2048, 8192,
                                                           SONIC__BLOCK_LARGEST};
 enum { BLOCKS_KEPT = 2 << 20 }; /* bytes of spare blocks per size */
 
@@ -99,11 +99,24 @@ sonic__pool_unpin(struct sonic__pool *p, struct sonic_mirror *m)
         sonic__pool_return_slow(p, m);
 }
 
+static struct sonic__block *
+empty_block(struct sonic__block *b)
+{
+    b->next = NULL;
+    b->data = b->bytes;
+    b->len = 0;
+    b->n_prefix = 0;
+    b->pin = NULL;
+    b->cb = NULL;
+    b->total = 0;
+    return b;
+}
+
 struct sonic__block *
 sonic__block_new(struct sonic__pool *p, size_t cap)
 {
     struct sonic__block *b;
-    unsigned c = 0;
+    uint8_t c = 0;
 
     while (c < SONIC__BLOCK_CLASSES && block_size[c] < cap)
         c++;
@@ -113,7 +126,7 @@ sonic__block_new(struct sonic__pool *p, size_t cap)
         if (b != NULL) {
             p->blocks[c] = b->next;
             p->n_blocks[c]--;
-            return b;
+            return empty_block(b);
         }
     }
     if (cap > UINT32_MAX)
@@ -123,14 +136,14 @@ sonic__block_new(struct sonic__pool *p, size_t cap)
         return NULL;
     b->cap = (uint32_t)cap;
     b->class_ = c;
-    return b;
+    return empty_block(b);
 }
 
 void
 sonic__block_free(struct sonic__pool *p, struct sonic__block *b)
 {
     if (b->class_ == SONIC__BLOCK_CLASSES ||
-        p->n_blocks[b->class_] >= BLOCKS_KEPT / b->cap) {
+        p->n_blocks[b->class_] >= BLOCKS_KEPT / (sizeof *b + b->cap)) {
         p->mem.free(b, sizeof *b + b->cap, p->mem.ud);
         return;
     }

@@ -4,8 +4,9 @@
  * last in, first out, so that the one that is warm is used again.  Making one
  * costs 13 us and its page faults more, hence they are kept.
  *
- * Blocks for sending, and for the small remainders of connections when many
- * hold one: four sizes, on free lists.
+ * Blocks for what waits to be sent, and for the small remainders of
+ * connections when many hold one: five sizes, on free lists.  The smallest has
+ * no room of its own and refers to bytes elsewhere.
  */
 #ifndef SONICIO_SRC_POOL_H
 #define SONICIO_SRC_POOL_H
@@ -20,13 +21,33 @@ enum {
     SONIC__BLOCK_LARGEST = 32 * 1024
 };
 
-/* A run of bytes with room for more. */
+struct sonic_stream;
+
+/* A run of bytes in a queue: in the block's own room, or elsewhere. */
 struct sonic__block {
     struct sonic__block *next;
-    uint32_t cap;
-    uint32_t class_; /* SONIC__BLOCK_CLASSES: of any size, not kept */
+    uint8_t *data;  /* the first byte that is not done with */
+    size_t len;     /* bytes from there */
+    uint32_t cap;   /* bytes of room */
+    uint8_t class_; /* SONIC__BLOCK_CLASSES: of any size, not kept */
+    uint8_t n_prefix;
+    uint8_t prefix[16]; /* bytes that go before data */
+
+    /* of a write queue: who waits for the last byte, if anybody does */
+    struct sonic_mirror *pin; /* lent buffer that data lies in */
+    void (*cb)(struct sonic_stream *s, int err, size_t n, void *ud);
+    void *ud;
+    size_t total; /* bytes of that write, in this block and before it */
+    int err;
     uint8_t bytes[];
 };
+
+/* Bytes that can still be put behind data[0..len). */
+static inline size_t
+sonic__block_room(const struct sonic__block *b)
+{
+    return b->cap == 0 ? 0 : (size_t)(b->bytes + b->cap - (b->data + b->len));
+}
 
 struct sonic__pool {
     const sonic_sys *sys;
@@ -81,7 +102,8 @@ sonic__pool_return(struct sonic__pool *p, struct sonic_mirror *m)
 /* A chunk points into m: it stays until sonic__pool_unpin. */
 void sonic__pool_unpin(struct sonic__pool *p, struct sonic_mirror *m);
 
-/* Blocks.  NULL when there is no memory. */
+/* An empty block with at least cap bytes of room; NULL when there is no
+ * memory. */
 struct sonic__block *sonic__block_new(struct sonic__pool *p, size_t cap);
 void sonic__block_free(struct sonic__pool *p, struct sonic__block *b);
 

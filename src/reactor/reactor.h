@@ -59,7 +59,7 @@ struct sonic__object {
     uint8_t flags; /* SONIC__CLOSED … */
     uint8_t bits;  /* the class's own */
     uint8_t bits2; /* the class's own */
-    uint32_t spare;
+    int32_t error; /* the class's own */
 };
 
 /* A slot outlives its object: an event that names an older generation is
@@ -116,6 +116,7 @@ struct sonic__backend {
 };
 
 struct sonic__workers;
+struct sonic__wq;
 struct sonic_stream;
 
 struct sonic_io {

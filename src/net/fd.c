@@ -1,0 +1,131 @@
+/* What most streams stand on: a descriptor. */
+#include "net/stream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+static ssize_t
+socket_read(sonic_stream *s, void *buf, size_t len)
+{
+    const sonic_sys *sys = s->object.io->sys;
+
+    return sys->recv(s->object.fd, buf, len, 0, sys->ud);
+}
+
+static ssize_t
+fd_read(sonic_stream *s, void *buf, size_t len)
+{
+    const sonic_sys *sys = s->object.io->sys;
+    struct iovec v = {buf, len};
+
+    return sys->readv(s->object.fd, &v, 1, sys->ud);
+}
+
+static ssize_t
+fd_readv(sonic_stream *s, const struct iovec *iov, int n)
+{
+    const sonic_sys *sys = s->object.io->sys;
+
+    return sys->readv(s->object.fd, iov, n, sys->ud);
+}
+
+static ssize_t
+socket_writev(sonic_stream *s, const struct iovec *iov, int n)
+{
+    const sonic_sys *sys = s->object.io->sys;
+    struct msghdr m = {0};
+
+    if (n == 1)
+        return sys->send(s->object.fd, iov->iov_base, iov->iov_len,
+                         MSG_NOSIGNAL, sys->ud);
+    m.msg_iov = (struct iovec *)(uintptr_t)iov;
+    m.msg_iovlen = (size_t)n;
+    return sys->sendmsg(s->object.fd, &m, MSG_NOSIGNAL, sys->ud);
+}
+
+static ssize_t
+fd_writev(sonic_stream *s, const struct iovec *iov, int n)
+{
+    const sonic_sys *sys = s->object.io->sys;
+
+    return sys->writev(s->object.fd, iov, n, sys->ud);
+}
+
+static int
+socket_shutdown(sonic_stream *s)
+{
+    const sonic_sys *sys = s->object.io->sys;
+
+    return sys->shutdown(s->object.fd, SHUT_WR, sys->ud);
+}
+
+/* The other end of a pipe sees its end when it is closed, and only then. */
+static int
+fd_shutdown(sonic_stream *s)
+{
+    (void)s;
+    return 0;
+}
+
+static const struct sonic__stream_class socket_class = {
+    .base = {.name = "socket",
+             .run = sonic__stream_run,
+             .close = sonic__stream_close,
+             .destroy = sonic__stream_destroy,
+             .reading = sonic__stream_reading},
+    .read = socket_read,
+    .readv = fd_readv,
+    .writev = socket_writev,
+    .shutdown = socket_shutdown,
+    .short_is_dry = true,
+};
+
+static const struct sonic__stream_class fd_class = {
+    .base = {.name = "descriptor",
+             .run = sonic__stream_run,
+             .close = sonic__stream_close,
+             .destroy = sonic__stream_destroy,
+             .reading = sonic__stream_reading},
+    .read = fd_read,
+    .readv = fd_readv,
+    .writev = fd_writev,
+    .shutdown = fd_shutdown,
+};
+
+int
+sonic_stream_new(sonic_io *io, sonic_stream **out)
+{
+    sonic_stream *s = sonic__alloc(io, sizeof *s);
+    int err;
+
+    if (s == NULL)
+        return -ENOMEM;
+    err = sonic__stream_init(io, s, &socket_class);
+    if (err < 0) {
+        sonic__free(io, s, sizeof *s);
+        return err;
+    }
+    *out = s;
+    return 0;
+}
+
+int
+sonic__stream_attach(sonic_stream *s, int fd)
+{
+    struct sonic__object *o = &s->object;
+    const sonic_sys *sys = o->io->sys;
+    int type, err;
+    socklen_t len = sizeof type;
+
+    if (sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len, sys->ud) == 0)
+        o->cls = &socket_class.base;
+    else
+        o->cls = &fd_class.base;
+    err = sonic__object_watch(o, fd);
+    if (err < 0)
+        return err;
+    o->bits = 0;
+    o->bits2 = SONIC__CONNECTED;
+    o->error = 0;
+    return 0;
+}

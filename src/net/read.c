@@ -1,0 +1,477 @@
+/* The read side of a stream.
+ *
+ * One loop per stream runs its operations: each is tried, completed, and when
+ * its callback began another, that is tried in turn, never nested.  What was
+ * lent and not consumed stays in the buffer it was received in; a stream whose
+ * bytes are all consumed holds none.
+ */
+#include "net/stream.h"
+
+#include <string.h>
+
+enum { SMALL_REST = 4096 }; /* bytes that may move to a block */
+
+static enum sonic__read_kind
+kind_of(const sonic_stream *s)
+{
+    return (enum sonic__read_kind)(s->object.bits & SONIC__READ_KIND);
+}
+
+static void
+set_kind(sonic_stream *s, enum sonic__read_kind kind)
+{
+    s->object.bits =
+        (uint8_t)((s->object.bits & ~SONIC__READ_KIND) | (unsigned)kind);
+}
+
+size_t
+sonic_stream_buffered(const sonic_stream *s)
+{
+    if (s->object.bits2 & SONIC__CONNECTING || s->u.mirror == NULL)
+        return 0;
+    return s->object.bits & SONIC__READ_IN_BLOCK ? s->u.block->len
+                                                 : s->u.mirror->used;
+}
+
+static uint8_t *
+rest_data(const sonic_stream *s)
+{
+    if (s->u.mirror == NULL)
+        return NULL;
+    return s->object.bits & SONIC__READ_IN_BLOCK
+               ? s->u.block->data
+               : sonic__mirror_data(s->u.mirror);
+}
+
+void
+sonic__read_drop_buffer(sonic_stream *s)
+{
+    struct sonic__pool *p = &s->object.io->pool;
+
+    if (s->object.bits2 & SONIC__CONNECTING || s->u.mirror == NULL)
+        return;
+    if (s->object.bits & SONIC__READ_IN_BLOCK)
+        sonic__block_free(p, s->u.block);
+    else
+        sonic__pool_return(p, s->u.mirror);
+    s->u.mirror = NULL;
+    s->object.bits &= (uint8_t)~SONIC__READ_IN_BLOCK;
+}
+
+/* Move the remainder into a mirrored buffer with room for `size` bytes. */
+static int
+rehouse(sonic_stream *s, size_t size)
+{
+    struct sonic_mirror *m;
+    size_t used = sonic_stream_buffered(s);
+    int err = sonic__pool_lend(&s->object.io->pool, size, &m);
+
+    if (err < 0)
+        return err;
+    if (used > 0) {
+        memcpy(m->base, rest_data(s), used);
+        m->used = used;
+    }
+    sonic__read_drop_buffer(s);
+    s->u.mirror = m;
+    return 0;
+}
+
+/* The remainder is small and buffers are scarce: keep it in a block. */
+static void
+move_to_block(sonic_stream *s)
+{
+    struct sonic_mirror *m = s->u.mirror;
+    struct sonic__pool *p = &s->object.io->pool;
+    struct sonic__block *b = sonic__block_new(p, m->used);
+
+    if (b == NULL)
+        return; /* it may stay where it is */
+    memcpy(b->data, sonic__mirror_data(m), m->used);
+    b->len = m->used;
+    sonic__pool_return(p, m);
+    s->u.block = b;
+    s->object.bits |= SONIC__READ_IN_BLOCK;
+}
+
+/* After a callback: decide where what it left lies until the next. */
+static void
+settle(sonic_stream *s)
+{
+    struct sonic__pool *p = &s->object.io->pool;
+    struct sonic_mirror *m = s->u.mirror;
+
+    if (m == NULL)
+        return;
+    if (sonic__stream_closed(s) || sonic_stream_buffered(s) == 0) {
+        sonic__read_drop_buffer(s);
+        return;
+    }
+    if (s->object.bits & SONIC__READ_IN_BLOCK)
+        return;
+    if (m->pins > 0 && rehouse(s, m->used) < 0)
+        s->object.error = -ENOMEM; /* told by the next operation */
+    else if (s->u.mirror->used <= SMALL_REST && p->lent > SONIC__POOL_HELD)
+        move_to_block(s);
+}
+
+/* A callback has returned: what it queued for this stream goes out in one
+ * call, then the buffer that it may refer to is let go. */
+void
+sonic__dispatch_end(sonic_stream *s)
+{
+    if (s->wq != NULL)
+        sonic__write_run(s);
+    settle(s);
+}
+
+/* Run a callback as this stream's dispatch. */
+static void
+complete(sonic_stream *s, int err, size_t n)
+{
+    sonic_io *io = s->object.io;
+    sonic_stream *outer = io->dispatching;
+    struct sonic__read_op op = s->rd;
+    enum sonic__read_kind kind = kind_of(s);
+
+    set_kind(s, SONIC__READ_NONE);
+    s->object.bits &= (uint8_t)~SONIC__READ_CANCEL;
+    io->dispatching = s;
+    sonic__complete_begin(io);
+    if (kind == SONIC__READ_LEND)
+        op.cb.lend(s, err, rest_data(s), sonic_stream_buffered(s), op.ud);
+    else
+        op.cb.read(s, err, n, op.ud);
+    sonic__complete_end(io);
+    io->dispatching = outer;
+    sonic__dispatch_end(s);
+}
+
+/* What a read said: bytes, or 0 after which the loop waits, or an error that
+ * ends the operation. */
+static ssize_t
+judge(sonic_stream *s, ssize_t n, size_t asked)
+{
+    struct sonic__object *o = &s->object;
+
+    o->io->stats.reads++;
+    if (n > 0) {
+        o->io->stats.bytes_in += (uint64_t)n;
+        if ((size_t)n < asked && sonic__stream_class(s)->short_is_dry &&
+            !(o->ready & SONIC__HUP))
+            sonic__await(o, SONIC__READ);
+        return n;
+    }
+    if (n == 0) {
+        o->bits |= SONIC__READ_EOF;
+        return SONIC_EOF;
+    }
+    if (n == -EAGAIN || n == -EWOULDBLOCK) {
+        o->ready &= (uint8_t)~SONIC__HUP;
+        sonic__await(o, SONIC__READ);
+        return 0;
+    }
+    return n == -EINTR ? 0 : n;
+}
+
+/* Room behind the remainder: a buffer when there is none, a larger one when
+ * it is full. */
+static int
+make_room(sonic_stream *s, size_t want)
+{
+    struct sonic_mirror *m = s->u.mirror;
+
+    if (m == NULL)
+        return sonic__pool_lend(&s->object.io->pool, 0, &s->u.mirror);
+    if (s->object.bits & SONIC__READ_IN_BLOCK)
+        return rehouse(s, s->u.block->len + 1);
+    if (m->used < m->size)
+        return 0;
+    return rehouse(s, want > m->size ? want : m->size + 1);
+}
+
+/* Receive behind the remainder. */
+static ssize_t
+fill(sonic_stream *s)
+{
+    struct sonic_mirror *m;
+    ssize_t n;
+    size_t room;
+    int err = make_room(s, s->rd.done);
+
+    if (err < 0)
+        return err;
+    m = s->u.mirror;
+    room = m->size - m->used;
+    n = judge(s, sonic__stream_class(s)->read(s, sonic__mirror_tail(m), room),
+              room);
+    if (n > 0)
+        m->used += (size_t)n;
+    else if (m->used == 0)
+        sonic__read_drop_buffer(s);
+    return n;
+}
+
+/* Each try_ returns false when it has to wait. */
+static bool
+try_lend(sonic_stream *s)
+{
+    ssize_t n = 1;
+
+    while (n > 0 && sonic_stream_buffered(s) < s->rd.len) {
+        if (s->object.bits & SONIC__READ_EOF)
+            n = SONIC_EOF;
+        else if (s->object.ready & SONIC__READ)
+            n = fill(s);
+        else
+            n = 0;
+    }
+    if (n == 0)
+        return (s->object.ready & SONIC__READ) != 0; /* EINTR */
+    complete(s, n < 0 ? (int)n : 0, 0);
+    return true;
+}
+
+/* Bytes that a lend left behind come first. */
+static size_t
+take_rest(sonic_stream *s, uint8_t *buf, size_t len)
+{
+    size_t n = sonic_stream_buffered(s);
+
+    if (n > len)
+        n = len;
+    if (n > 0) {
+        memcpy(buf, rest_data(s), n);
+        sonic_stream_consume(s, n);
+        settle(s);
+    }
+    return n;
+}
+
+static ssize_t
+read_once(sonic_stream *s, uint8_t *buf, size_t len)
+{
+    size_t rest = take_rest(s, buf, len);
+
+    if (rest > 0)
+        return (ssize_t)rest;
+    if (s->object.bits & SONIC__READ_EOF)
+        return SONIC_EOF;
+    if (!(s->object.ready & SONIC__READ))
+        return 0;
+    return judge(s, sonic__stream_class(s)->read(s, buf, len), len);
+}
+
+static ssize_t
+read_vector(sonic_stream *s)
+{
+    const struct iovec *iov = (const struct iovec *)(const void *)s->rd.buf;
+    size_t asked = 0;
+
+    for (size_t i = 0; i < s->rd.len; i++)
+        asked += iov[i].iov_len;
+    for (size_t i = 0; i < s->rd.len && sonic_stream_buffered(s) > 0; i++)
+        s->rd.done += take_rest(s, iov[i].iov_base, iov[i].iov_len);
+    if (s->rd.done > 0 || asked == 0)
+        return 1;
+    if (s->object.bits & SONIC__READ_EOF)
+        return SONIC_EOF;
+    if (!(s->object.ready & SONIC__READ))
+        return 0;
+    asked = (size_t)judge(
+        s, sonic__stream_class(s)->readv(s, iov, (int)s->rd.len), asked);
+    if ((ssize_t)asked > 0)
+        s->rd.done = asked;
+    return (ssize_t)asked;
+}
+
+static bool
+try_read(sonic_stream *s)
+{
+    enum sonic__read_kind kind = kind_of(s);
+    ssize_t n;
+
+    do {
+        if (kind == SONIC__READ_VECTOR) {
+            n = read_vector(s);
+            break;
+        }
+        n = s->rd.done == s->rd.len
+                ? 1
+                : read_once(s, s->rd.buf + s->rd.done, s->rd.len - s->rd.done);
+        if (n > 0 && s->rd.done < s->rd.len)
+            s->rd.done += (size_t)n;
+    } while (n > 0 && kind == SONIC__READ_ALL && s->rd.done < s->rd.len);
+    if (n == 0)
+        return (s->object.ready & SONIC__READ) != 0; /* EINTR */
+    complete(s, n < 0 ? (int)n : 0, s->rd.done);
+    return true;
+}
+
+/* An operation that ends without being tried. */
+static int
+verdict(const sonic_stream *s)
+{
+    const struct sonic__object *o = &s->object;
+
+    if ((o->bits & SONIC__READ_CANCEL) || (o->flags & SONIC__CLOSED))
+        return -ECANCELED;
+    if (o->bits & SONIC__READ_LATE)
+        return -ETIMEDOUT;
+    return o->error == -ENOMEM ? -ENOMEM : 0;
+}
+
+void
+sonic__read_run(sonic_stream *s)
+{
+    struct sonic__object *o = &s->object;
+    unsigned turns = 0;
+
+    if (o->bits & SONIC__READ_BUSY)
+        return; /* the loop that is on the stack goes on */
+    o->bits |= SONIC__READ_BUSY;
+    while (kind_of(s) != SONIC__READ_NONE) {
+        int err = verdict(s);
+
+        if (turns++ == o->io->budget || !sonic__may_complete(o->io)) {
+            sonic__defer(o);
+            break;
+        }
+        if (err < 0)
+            complete(s, err, s->rd.done);
+        else if (kind_of(s) == SONIC__READ_LEND ? !try_lend(s) : !try_read(s))
+            break;
+    }
+    o->bits &= (uint8_t)~SONIC__READ_BUSY;
+    if (o->flags & SONIC__CLOSED)
+        sonic__read_drop_buffer(s);
+}
+
+/* Begin an operation: refused with err, or tried now, or by the loop. */
+static bool
+begin(sonic_stream *s, enum sonic__read_kind kind, int *err)
+{
+    struct sonic__object *o = &s->object;
+
+    sonic__op_begin(o->io);
+    *err = 0;
+    if (o->flags & SONIC__CLOSED)
+        *err = SONIC_ECLOSED;
+    else if (!(o->bits2 & SONIC__CONNECTED))
+        *err = -ENOTCONN;
+    else if (kind_of(s) != SONIC__READ_NONE)
+        *err = -EBUSY;
+    if (*err < 0)
+        return false;
+    set_kind(s, kind);
+    return true;
+}
+
+static void
+start(sonic_stream *s)
+{
+    if (sonic__may_complete(s->object.io))
+        sonic__read_run(s);
+    else
+        sonic__defer(&s->object);
+}
+
+static void
+begin_read(sonic_stream *s, enum sonic__read_kind kind, void *buf, size_t len,
+           sonic_stream_fn *cb, void *ud)
+{
+    sonic_io *io = s->object.io;
+    int err;
+
+    if (!begin(s, kind, &err)) {
+        sonic__complete_begin(io);
+        cb(s, err, 0, ud);
+        sonic__refuse_end(io);
+        return;
+    }
+    s->rd = (struct sonic__read_op){
+        .cb.read = cb, .ud = ud, .buf = buf, .len = len};
+    start(s);
+}
+
+void
+sonic_stream_async_read(sonic_stream *s, void *buf, size_t len,
+                        sonic_stream_fn *cb, void *ud)
+{
+    begin_read(s, SONIC__READ_SOME, buf, len, cb, ud);
+}
+
+void
+sonic_stream_async_read_all(sonic_stream *s, void *buf, size_t len,
+                            sonic_stream_fn *cb, void *ud)
+{
+    begin_read(s, SONIC__READ_ALL, buf, len, cb, ud);
+}
+
+void
+sonic_stream_async_readv(sonic_stream *s, const struct iovec *iov, int n,
+                         sonic_stream_fn *cb, void *ud)
+{
+    if (n < 0 || n > SONIC__IOV_MAX) {
+        sonic_io *io = s->object.io;
+
+        sonic__op_begin(io);
+        sonic__complete_begin(io);
+        cb(s, -EINVAL, 0, ud);
+        sonic__refuse_end(io);
+        return;
+    }
+    begin_read(s, SONIC__READ_VECTOR, (void *)(uintptr_t)iov, (size_t)n, cb,
+               ud);
+}
+
+void
+sonic_stream_lend(sonic_stream *s, size_t min, size_t want, sonic_lend_fn *cb,
+                  void *ud)
+{
+    sonic_io *io = s->object.io;
+    int err;
+
+    if (!begin(s, SONIC__READ_LEND, &err)) {
+        sonic__complete_begin(io);
+        cb(s, err, NULL, 0, ud);
+        sonic__refuse_end(io);
+        return;
+    }
+    s->rd = (struct sonic__read_op){
+        .cb.lend = cb, .ud = ud, .len = min > 0 ? min : 1, .done = want};
+    if (!(s->object.bits & SONIC__READ_BUSY))
+        start(s);
+}
+
+void
+sonic_stream_consume(sonic_stream *s, size_t n)
+{
+    size_t have = sonic_stream_buffered(s);
+
+    if (n > have)
+        n = have;
+    if (n == 0)
+        return;
+    if (s->object.bits & SONIC__READ_IN_BLOCK) {
+        s->u.block->data += n;
+        s->u.block->len -= n;
+    } else {
+        sonic__mirror_drop(s->u.mirror, n);
+    }
+}
+
+void
+sonic_stream_trim(sonic_stream *s, size_t n)
+{
+    size_t have = sonic_stream_buffered(s);
+
+    if (n > have)
+        n = have;
+    if (n == 0)
+        return;
+    if (s->object.bits & SONIC__READ_IN_BLOCK)
+        s->u.block->len -= n;
+    else
+        s->u.mirror->used -= n;
+}

@@ -1,0 +1,151 @@
+/* stream.h - the inside of sonic_stream
+ *
+ * 104 bytes for an idle one.  What it needs beyond that it has only while it
+ * needs it: a buffer while bytes wait to be consumed, a write queue while
+ * bytes wait to be sent, `more` once deadlines or marks were set.
+ */
+#ifndef SONICIO_SRC_STREAM_H
+#define SONICIO_SRC_STREAM_H
+
+#include <sonicio/stream.h>
+
+#include "reactor/reactor.h"
+
+/* What a stream stands on: a socket, another descriptor, a layer. */
+struct sonic__stream_class {
+    struct sonic__class base;
+    /* As recv(2) and readv(2): 0 is the end of the stream. */
+    ssize_t (*read)(sonic_stream *s, void *buf, size_t len);
+    ssize_t (*readv)(sonic_stream *s, const struct iovec *iov, int n);
+    /* As writev(2), and never SIGPIPE. */
+    ssize_t (*writev)(sonic_stream *s, const struct iovec *iov, int n);
+    int (*shutdown)(sonic_stream *s);
+    sonic_stream *(*next_layer)(const sonic_stream *s); /* may be NULL */
+    bool short_is_dry; /* a short read or write has emptied or filled it */
+};
+
+/* object.bits: the read side */
+enum {
+    SONIC__READ_KIND = 7,      /* mask of enum sonic__read_kind */
+    SONIC__READ_EOF = 8,       /* the end of the stream was seen */
+    SONIC__READ_BUSY = 16,     /* its loop is on the stack */
+    SONIC__READ_CANCEL = 32,   /* complete with -ECANCELED */
+    SONIC__READ_LATE = 64,     /* the deadline has passed */
+    SONIC__READ_IN_BLOCK = 128 /* the remainder lies in a block */
+};
+
+enum sonic__read_kind {
+    SONIC__READ_NONE,
+    SONIC__READ_SOME,
+    SONIC__READ_ALL,
+    SONIC__READ_VECTOR,
+    SONIC__READ_LEND
+};
+
+/* object.bits2: the write side, and the whole */
+enum {
+    SONIC__WRITE_SHUT = 1,   /* shutdown when the queue is empty */
+    SONIC__WRITE_ENDED = 2,  /* that has happened */
+    SONIC__WRITE_LISTED = 4, /* in io->dirty */
+    SONIC__WRITE_BUSY = 8,   /* its completions are on the stack */
+    SONIC__WRITE_LATE = 16,  /* the deadline has passed */
+    SONIC__CONNECTED = 32,   /* there is something to read and write */
+    SONIC__CONNECTING = 64,  /* u.connect is valid */
+    SONIC__RESET = 128       /* close with a reset */
+};
+
+/* A read-side operation.  LEND: len is min, done is want. */
+struct sonic__read_op {
+    union {
+        sonic_stream_fn *read;
+        sonic_lend_fn *lend;
+    } cb; /* valid while the kind is not NONE */
+    void *ud;
+    uint8_t *buf; /* VECTOR: the struct iovec array */
+    size_t len;
+    size_t done;
+};
+
+struct sonic__wq {
+    struct sonic_stream *next_dirty;
+    struct sonic__block *head, *tail;       /* not sent */
+    struct sonic__block *done, **done_tail; /* sent, or given up: call back */
+    size_t bytes;                           /* queued */
+    sonic_stream_fn *drain;
+    void *drain_ud;
+    int drain_err;
+};
+
+/* Rarely needed. */
+struct sonic__stream_more {
+    sonic_stream *stream;
+    struct sonic__timer read_timer, write_timer;
+    size_t low, high, limit;
+};
+
+struct sonic__connect;
+
+struct sonic_stream {
+    struct sonic__object object;
+    struct sonic__read_op rd;
+    union {
+        struct sonic_mirror *mirror;    /* received, not consumed */
+        struct sonic__block *block;     /* the same with READ_IN_BLOCK */
+        struct sonic__connect *connect; /* with CONNECTING */
+    } u;
+    struct sonic__wq *wq;            /* NULL: nothing to write */
+    struct sonic__stream_more *more; /* NULL: all defaults */
+};
+
+static inline const struct sonic__stream_class *
+sonic__stream_class(const sonic_stream *s)
+{
+    return (const struct sonic__stream_class *)(const void *)s->object.cls;
+}
+
+static inline bool
+sonic__stream_closed(const sonic_stream *s)
+{
+    return (s->object.flags & SONIC__CLOSED) != 0;
+}
+
+/* life, stream.c */
+int sonic__stream_init(sonic_io *io, sonic_stream *s,
+                       const struct sonic__stream_class *cls);
+struct sonic__stream_more *sonic__stream_more(sonic_stream *s);
+void sonic__stream_close(struct sonic__object *o);
+void sonic__stream_destroy(struct sonic__object *o);
+void sonic__stream_run(struct sonic__object *o);
+bool sonic__stream_reading(const struct sonic__object *o);
+/* Give a new stream its connected descriptor; it owns fd when 0 is
+ * returned. */
+int sonic__stream_attach(sonic_stream *s, int fd);
+
+/* connecting, connect.c.  The operation lives in the stream from
+ * set_connecting(s, c) to set_connecting(s, NULL). */
+struct sonic__connect *sonic__stream_connecting(const sonic_stream *s);
+void sonic__stream_set_connecting(sonic_stream *s, struct sonic__connect *c);
+void sonic__connect_cancel(struct sonic__connect *c);
+
+/* read.c */
+void sonic__read_run(sonic_stream *s);
+void sonic__read_drop_buffer(sonic_stream *s);
+void sonic__dispatch_end(sonic_stream *s);
+
+/* write.c */
+enum {
+    SONIC__RESERVE_MAX = 16 * 1024, /* bytes */
+    SONIC__IOV_MAX = 64             /* parts of one system call */
+};
+void sonic__write_run(sonic_stream *s);
+void sonic__write_give_up(sonic_stream *s, int err);
+void sonic__write_free(sonic_stream *s);
+/* As sonic_stream_send with up to 16 bytes in front. */
+int sonic__stream_send2(sonic_stream *s, const void *prefix, size_t n_prefix,
+                        const void *buf, size_t len);
+/* As sonic_stream_async_write with up to 16 bytes in front. */
+void sonic__stream_write2(sonic_stream *s, const void *prefix, size_t n_prefix,
+                          const void *buf, size_t len, sonic_stream_fn *cb,
+                          void *ud);
+
+#endif
