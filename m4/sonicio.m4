@@ -5,7 +5,7 @@
 # Sets SONICIO_CFLAGS and SONICIO_LIBS with pkg-config and checks that a
 # program links with them.  Without IF-NOT-FOUND, configure stops.
 #
-# Copyright (c) 2025 The sonicio authors
+# Copyright (c) 2026 The sonicio authors
 # SPDX-License-Identifier: MIT
 
 #serial 1

@@ -14,6 +14,15 @@ fi
 
 bad=0
 seen=0
+
+# What .gitignore names is made, not kept.
+if test -e .git && command -v git >/dev/null; then
+    for f in $(git ls-files -ci --exclude-standard 2>/dev/null); do
+        echo "committed, though .gitignore names it: $f"
+        bad=$((bad + 1))
+    done
+fi
+
 for f in $files; do
     case $f in
     tests/*.[ch] | tests/*.sh | tests/*.py) ;;
@@ -32,5 +41,5 @@ for f in $files; do
         bad=$((bad + 1))
     fi
 done
-echo "$seen files looked at, $bad missing"
+echo "$seen files looked at, $bad wrong"
 test $seen -gt 0 && test $bad = 0
