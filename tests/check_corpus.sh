@@ -2,7 +2,7 @@
 # Every fuzz target digests its corpus: tests/fuzz/NAME reads the files in
 # tests/fuzz/corpus/NAME.  A target without a corpus is a failure.
 set -u
-: "${FUZZ_PROGRAMS=}"
+: "${FUZZ_PROGRAMS=}" "${top_srcdir=.}" "${top_builddir=.}"
 if test -z "$FUZZ_PROGRAMS"; then
     echo "skipped: no fuzz targets"
     exit 77

@@ -186,7 +186,7 @@ one_stream(uint64_t seed)
 {
     static const uint64_t limits[] = {0, 30, 125, 1000, 65536, UINT64_MAX};
     static uint8_t in[STREAM_MAX];
-    struct sonic__ws_rules rules = {NULL};
+    struct sonic__ws_rules rules = {0};
     struct ws_log expected = {NULL, 0, 0};
     enum sonic__ws_delivery delivery;
     size_t n, cut[8], cuts, simds = 0;

@@ -12,6 +12,7 @@
 #include <sonicio/mirror.h>
 #include <sonicio/options.h>
 #include <sonicio/signal.h>
+#include <sonicio/sim.h>
 #include <sonicio/stream.h>
 #include <sonicio/sys.h>
 #include <sonicio/timer.h>

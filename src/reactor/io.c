@@ -10,27 +10,34 @@ enum { BATCH = 256, BATCH_MAX = 4096, BUDGET = 16 };
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define BUFFER_LIMIT ((size_t)4 << 30)
 
+/* In the order of preference; NULL where configure left one out. */
+static const struct sonic__backend *const backends[SONIC_BACKEND_POLL + 1] = {
+#ifndef SONIC_WITHOUT_EPOLL
+    [SONIC_BACKEND_EPOLL] = &sonic__backend_epoll,
+#endif
+#ifndef SONIC_WITHOUT_POLL
+    [SONIC_BACKEND_POLL] = &sonic__backend_poll,
+#endif
+};
+
 static int
 choose_backend(enum sonic_backend want, const struct sonic__backend **out)
 {
-    static const struct sonic__backend *const all[] = {&sonic__backend_epoll,
-                                                       &sonic__backend_poll};
     const char *name = getenv("SONIC_BACKEND");
 
-    *out = all[0];
-    if (want == SONIC_BACKEND_EPOLL || want == SONIC_BACKEND_POLL) {
-        *out = all[want - SONIC_BACKEND_EPOLL];
-        return 0;
-    }
-    if (want != SONIC_BACKEND_DEFAULT)
-        return SONIC_EOPTION;
-    if (name == NULL || *name == '\0')
-        return 0;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(all[i]->name, name) == 0) {
-            *out = all[i];
+    for (unsigned i = 0; i < sizeof backends / sizeof *backends; i++) {
+        bool fits = want == (enum sonic_backend)i;
+
+        if (backends[i] == NULL)
+            continue;
+        if (want == SONIC_BACKEND_DEFAULT)
+            fits = name == NULL || *name == '\0' ||
+                   strcmp(name, backends[i]->name) == 0;
+        if (fits) {
+            *out = backends[i];
             return 0;
         }
+    }
     return SONIC_EOPTION;
 }
 

@@ -85,7 +85,8 @@ struct sonic__timer {
     void (*fire)(struct sonic__timer *t);
     struct sonic__timer *next, **prev; /* due, when not in the heap */
 };
-enum { SONIC__TIMER_IDLE = UINT32_MAX, SONIC__TIMER_DUE = UINT32_MAX - 1 };
+#define SONIC__TIMER_IDLE UINT32_MAX
+#define SONIC__TIMER_DUE (UINT32_MAX - 1)
 
 struct sonic__heap_entry {
     int64_t deadline;

@@ -127,7 +127,7 @@ static void
 act_impossible(sonic_timer *t)
 {
     (void)t;
-    assert(!"timer.def: a cell that cannot happen");
+    assert(false && "timer.def: a cell that cannot happen");
 }
 
 static void
