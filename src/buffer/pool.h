@@ -17,7 +17,7 @@ enum {
     SONIC__POOL_ORDERS = 20,     /* buffer_size << 19 at most */
     SONIC__POOL_KEEP = 64 << 20, /* bytes of spare buffers kept mapped */
     SONIC__POOL_HELD = 64,       /* lent ones from which remainders move out */
-    SONIC__BLOCK_CLASSES = 4,    /* 512, 2 Ki, 8 Ki, 32 Ki bytes of content */
+    SONIC__BLOCK_CLASSES = 5,    /* 0, 512, 2 Ki, 8 Ki, 32 Ki bytes of room */
     SONIC__BLOCK_LARGEST = 32 * 1024
 };
 

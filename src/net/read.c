@@ -20,8 +20,8 @@ kind_of(const sonic_stream *s)
 static void
 set_kind(sonic_stream *s, enum sonic__read_kind kind)
 {
-    s->object.bits =
-        (uint8_t)((s->object.bits & ~SONIC__READ_KIND) | (unsigned)kind);
+    s->object.bits &= (uint8_t)~SONIC__READ_KIND;
+    s->object.bits |= (uint8_t)kind;
 }
 
 size_t

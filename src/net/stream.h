@@ -67,10 +67,14 @@ struct sonic__read_op {
 };
 
 struct sonic__wq {
-    struct sonic_stream *next_dirty;
+    union {
+        sonic_stream *dirty;
+        struct sonic__wq *spare;
+    } next;
     struct sonic__block *head, *tail;       /* not sent */
     struct sonic__block *done, **done_tail; /* sent, or given up: call back */
     size_t bytes;                           /* queued */
+    bool started; /* the first write is in part with the system */
     sonic_stream_fn *drain;
     void *drain_ud;
     int drain_err;
@@ -132,13 +136,20 @@ void sonic__read_run(sonic_stream *s);
 void sonic__read_drop_buffer(sonic_stream *s);
 void sonic__dispatch_end(sonic_stream *s);
 
-/* write.c */
+/* write.c, flush.c */
 enum {
     SONIC__RESERVE_MAX = 16 * 1024, /* bytes */
-    SONIC__IOV_MAX = 64             /* parts of one system call */
+    SONIC__IOV_MAX = 64,            /* parts of one system call */
+    SONIC__WRITE_PART = 1 /* block.err in a queue: its write goes on in the
+                             next block */
 };
+struct sonic__wq *sonic__write_queue(sonic_stream *s); /* NULL: no memory */
+void sonic__write_release(sonic_stream *s);
+ssize_t sonic__write_judge(sonic_stream *s, ssize_t n);
+size_t sonic__low_water(const sonic_stream *s);
 void sonic__write_run(sonic_stream *s);
 void sonic__write_give_up(sonic_stream *s, int err);
+bool sonic__write_orphan(sonic_stream *s, const void *ud);
 void sonic__write_free(sonic_stream *s);
 /* As sonic_stream_send with up to 16 bytes in front. */
 int sonic__stream_send2(sonic_stream *s, const void *prefix, size_t n_prefix,

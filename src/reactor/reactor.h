@@ -135,6 +135,7 @@ struct sonic_io {
     struct sonic__queue queue;        /* queue of the next one */
     struct sonic_stream *dirty;       /* have unsent bytes to flush */
     struct sonic_stream *dispatching; /* flushed when its dispatch ends */
+    struct sonic__wq *spare_wq;       /* write queues not in use */
 
     unsigned dispatched; /* completions on the stack */
     unsigned budget;

@@ -110,7 +110,7 @@ gather(sonic_io *io, int64_t timeout)
     int n;
 
     sonic__flush_dirty(io);
-    if (io->queue.head != NULL)
+    if (io->queue.head != NULL || io->dirty != NULL)
         timeout = 0;
     if (timeout != 0 && io->heap_n > 0)
         timeout = shorter(io, timeout, io->heap[0].deadline);

@@ -1,0 +1,473 @@
+/* Out of the queue: into the system, or given up. */
+#include "net/stream.h"
+
+#include <string.h>
+
+/* Nothing is in it, nobody waits for it: an idle stream has none. */
+void
+sonic__write_release(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+
+    if (q->head != NULL || q->done != NULL || q->drain != NULL ||
+        (s->object.bits2 & SONIC__WRITE_LISTED))
+        return;
+    q->next.spare = s->object.io->spare_wq;
+    s->object.io->spare_wq = q;
+    s->wq = NULL;
+}
+
+static void
+drop_block(sonic_stream *s, struct sonic__block *b)
+{
+    struct sonic__pool *p = &s->object.io->pool;
+
+    if (b->pin != NULL)
+        sonic__pool_unpin(p, b->pin);
+    b->pin = NULL;
+    sonic__block_free(p, b);
+}
+
+/* A write whose last byte is gone, or which is given up: its callback runs
+ * from the loop. */
+static void
+move_to_done(sonic_stream *s, struct sonic__block *b, int err, size_t n)
+{
+    struct sonic__wq *q = s->wq;
+
+    if (b->pin != NULL)
+        sonic__pool_unpin(&s->object.io->pool, b->pin);
+    b->pin = NULL;
+    b->err = err;
+    b->total = n;
+    b->next = NULL;
+    *q->done_tail = b;
+    q->done_tail = &b->next;
+}
+
+/* What a write said: bytes; 0 after which the queue waits; or the error that
+ * ends the write side, noted. */
+ssize_t
+sonic__write_judge(sonic_stream *s, ssize_t n)
+{
+    struct sonic__object *o = &s->object;
+
+    o->io->stats.writes++;
+    if (n >= 0) {
+        o->io->stats.bytes_out += (uint64_t)n;
+        return n;
+    }
+    if (n == -EAGAIN || n == -EWOULDBLOCK) {
+        sonic__await(o, SONIC__WRITE);
+        return 0;
+    }
+    if (n == -EINTR || n == -ENOBUFS) {
+        sonic__defer(o); /* the kernel is short for a moment: try again */
+        return 0;
+    }
+    o->error = (int)n;
+    sonic__write_give_up(s, (int)n);
+    return n;
+}
+
+/* The front of the queue as one call's parts. */
+static int
+gather(const struct sonic__wq *q, struct iovec *iov)
+{
+    int n = 0;
+
+    for (struct sonic__block *b = q->head; b && n < SONIC__IOV_MAX - 1;
+         b = b->next) {
+        if (b->n_prefix > 0)
+            iov[n++] = (struct iovec){b->prefix, b->n_prefix};
+        if (b->len > 0)
+            iov[n++] = (struct iovec){b->data, b->len};
+    }
+    return n;
+}
+
+static size_t
+take_prefix(struct sonic__block *b, size_t n)
+{
+    size_t k = n < b->n_prefix ? n : b->n_prefix;
+
+    if (k > 0) {
+        b->n_prefix = (uint8_t)(b->n_prefix - k);
+        memmove(b->prefix, b->prefix + k, b->n_prefix);
+    }
+    return k;
+}
+
+/* The system has taken the first n bytes. */
+static void
+advance(sonic_stream *s, size_t n)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block *b;
+
+    q->bytes -= n;
+    while ((b = q->head) != NULL) {
+        size_t k = take_prefix(b, n), m = n - k < b->len ? n - k : b->len;
+
+        b->data += m;
+        b->len -= m;
+        n -= k + m;
+        if (b->len > 0 || b->n_prefix > 0) {
+            q->started |= k + m > 0;
+            return;
+        }
+        q->started = b->err == SONIC__WRITE_PART;
+        q->head = b->next;
+        if (q->head == NULL)
+            q->tail = NULL;
+        if (b->cb != NULL)
+            move_to_done(s, b, 0, b->total);
+        else
+            drop_block(s, b);
+    }
+}
+
+int
+sonic_stream_flush(sonic_stream *s)
+{
+    struct sonic__object *o = &s->object;
+    struct iovec iov[SONIC__IOV_MAX];
+    ssize_t n = 1;
+
+    if (s->wq == NULL || o->fd < 0)
+        return o->error < 0 ? o->error : 0;
+    while (n > 0 && s->wq->head != NULL && (o->ready & SONIC__WRITE)) {
+        int parts = gather(s->wq, iov);
+
+        n = parts == 0 ? 0 : sonic__stream_class(s)->writev(s, iov, parts);
+        if (parts > 0)
+            n = sonic__write_judge(s, n);
+        if (n > 0 || parts == 0)
+            advance(s, (size_t)n);
+        if (parts == 0)
+            n = 1; /* empty writes: they are done */
+    }
+    return n < 0 ? (int)n : 0;
+}
+
+/* What of the queue lies in the lent buffer m? */
+static size_t
+pinned_bytes(const struct sonic__wq *q, const struct sonic_mirror *m)
+{
+    size_t n = 0;
+
+    for (const struct sonic__block *b = q->head; b != NULL; b = b->next)
+        if (b->pin == m)
+            n += b->len;
+    return n;
+}
+
+/* Copy what was left of a reference, so that the buffer can be used again. */
+static struct sonic__block *
+unpinned(sonic_stream *s, struct sonic__block *b)
+{
+    struct sonic__block *c = sonic__block_new(&s->object.io->pool, b->len);
+
+    if (c == NULL)
+        return b; /* the buffer stays with the queue */
+    memcpy(c->bytes, b->data, b->len);
+    c->len = b->len;
+    c->n_prefix = b->n_prefix;
+    memcpy(c->prefix, b->prefix, sizeof c->prefix);
+    c->next = b->next;
+    drop_block(s, b);
+    return c;
+}
+
+/* The dispatch is over and the system was full: references into the lent
+ * buffer become copies, unless they fill a quarter of it. */
+static void
+unpin_rest(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic_mirror *keep = NULL;
+
+    for (struct sonic__block **p = &q->head; *p != NULL; p = &(*p)->next) {
+        struct sonic_mirror *m = (*p)->pin;
+
+        if (m == NULL || m == keep)
+            continue;
+        if (pinned_bytes(q, m) >= m->size / 4) {
+            keep = m;
+            continue;
+        }
+        if (q->tail == *p)
+            q->tail = *p = unpinned(s, *p);
+        else
+            *p = unpinned(s, *p);
+    }
+}
+
+/* ---- giving up -------------------------------------------------------- */
+
+/* Take the write that begins at b out of the list *p; its callback gets err
+ * and what of it is gone already.  Returns where the rest begins. */
+static struct sonic__block *
+give_up_write(sonic_stream *s, struct sonic__block *b, int err)
+{
+    struct sonic__block *next;
+    size_t left = 0;
+
+    for (;; b = next) {
+        next = b->next;
+        left += b->len;
+        s->wq->bytes -= b->len + b->n_prefix;
+        if (b->err != SONIC__WRITE_PART)
+            break;
+        drop_block(s, b);
+    }
+    if (b->cb != NULL)
+        move_to_done(s, b, err, b->total - left);
+    else
+        drop_block(s, b);
+    return next;
+}
+
+/* Everything queued is lost. */
+void
+sonic__write_give_up(sonic_stream *s, int err)
+{
+    struct sonic__wq *q = s->wq;
+
+    if (q == NULL)
+        return;
+    while (q->head != NULL)
+        q->head = give_up_write(s, q->head, err);
+    q->tail = NULL;
+    q->started = false;
+    if (q->drain != NULL)
+        q->drain_err = err;
+    sonic__defer(&s->object);
+}
+
+/* Give up the writes that have callbacks and of which nothing is gone. */
+static void
+cancel_writes(sonic_stream *s, int err)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block **p = &q->head, *b, *last;
+
+    q->tail = NULL;
+    while ((b = *p) != NULL) {
+        for (last = b; last->err == SONIC__WRITE_PART;)
+            last = last->next;
+        if (last->cb != NULL && !(q->started && b == q->head)) {
+            *p = give_up_write(s, b, err);
+            continue;
+        }
+        q->tail = last;
+        p = &last->next;
+    }
+    if (q->drain != NULL)
+        q->drain_err = err;
+    sonic__defer(&s->object);
+}
+
+/* Nobody waits any more for the write of ud, of which a part is gone: the rest
+ * is copied and goes out for itself.  False when there is no such write. */
+bool
+sonic__write_orphan(sonic_stream *s, const void *ud)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block *b = q != NULL ? q->head : NULL, *rest;
+
+    if (b == NULL || b->cb == NULL || b->ud != ud)
+        return false;
+    b->cb = NULL;
+    s->object.io->pending--;
+    rest = unpinned(s, b);
+    if (rest == b) /* no memory for it: a stream with a hole is no stream */
+        sonic_stream_reset(s);
+    else
+        q->head = rest;
+    if (q->tail == b)
+        q->tail = q->head;
+    return true;
+}
+
+void
+sonic_stream_cancel(sonic_stream *s, int directions)
+{
+    struct sonic__connect *c = sonic__stream_connecting(s);
+
+    if (c != NULL) {
+        sonic__connect_cancel(c);
+        return;
+    }
+    if ((directions & SONIC_READING) &&
+        (s->object.bits & SONIC__READ_KIND) != SONIC__READ_NONE) {
+        s->object.bits |= SONIC__READ_CANCEL;
+        sonic__defer(&s->object);
+    }
+    if ((directions & SONIC_WRITING) && s->wq != NULL)
+        cancel_writes(s, -ECANCELED);
+}
+
+/* ---- the loop's part -------------------------------------------------- */
+
+static void
+complete(sonic_stream *s, sonic_stream_fn *cb, int err, size_t n, void *ud)
+{
+    sonic_io *io = s->object.io;
+
+    sonic__complete_begin(io);
+    cb(s, err, n, ud);
+    sonic__complete_end(io);
+}
+
+static bool
+drain_due(const sonic_stream *s)
+{
+    const struct sonic__wq *q = s->wq;
+
+    return q->drain != NULL &&
+           (q->drain_err < 0 || q->bytes <= sonic__low_water(s));
+}
+
+static void
+run_callbacks(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+
+    while (q->done != NULL || drain_due(s)) {
+        struct sonic__block *b = q->done;
+
+        if (!sonic__may_complete(s->object.io)) {
+            sonic__defer(&s->object);
+            return;
+        }
+        if (b != NULL) {
+            sonic_stream_fn *cb = b->cb;
+            void *ud = b->ud;
+            int err = b->err;
+            size_t n = b->total;
+
+            q->done = b->next;
+            if (q->done == NULL)
+                q->done_tail = &q->done;
+            sonic__block_free(&s->object.io->pool, b);
+            complete(s, cb, err, n, ud);
+        } else {
+            sonic_stream_fn *cb = q->drain;
+            int err = q->drain_err;
+
+            q->drain = NULL;
+            q->drain_err = 0;
+            complete(s, cb, err, q->bytes, q->drain_ud);
+        }
+    }
+}
+
+/* Send what is queued, then call back. */
+void
+sonic__write_run(sonic_stream *s)
+{
+    struct sonic__object *o = &s->object;
+    struct sonic__wq *q = s->wq;
+
+    if (o->bits2 & SONIC__WRITE_BUSY)
+        return;
+    o->bits2 |= SONIC__WRITE_BUSY;
+    if (o->bits2 & SONIC__WRITE_LATE)
+        cancel_writes(s, -ETIMEDOUT);
+    if (q->head != NULL && !(o->flags & SONIC__CLOSED)) {
+        sonic_stream_flush(s);
+        if (q->head != NULL)
+            unpin_rest(s);
+    }
+    if (q->head == NULL &&
+        (o->bits2 & (SONIC__WRITE_SHUT | SONIC__WRITE_ENDED)) ==
+            SONIC__WRITE_SHUT &&
+        o->error == 0 && !(o->flags & SONIC__CLOSED)) {
+        o->bits2 |= SONIC__WRITE_ENDED;
+        sonic__stream_class(s)->shutdown(s);
+    }
+    run_callbacks(s);
+    o->bits2 &= (uint8_t)~SONIC__WRITE_BUSY;
+    sonic__write_release(s);
+}
+
+void
+sonic__flush_dirty(sonic_io *io)
+{
+    sonic_stream *s = io->dirty;
+
+    io->dirty = NULL;
+    while (s != NULL) {
+        sonic_stream *next = s->wq->next.dirty;
+
+        s->object.bits2 &= (uint8_t)~SONIC__WRITE_LISTED;
+        sonic__write_run(s);
+        s = next;
+    }
+}
+
+void
+sonic_stream_async_drain(sonic_stream *s, sonic_stream_fn *cb, void *ud)
+{
+    sonic_io *io = s->object.io;
+    int err = 0;
+
+    if (s->object.flags & SONIC__CLOSED)
+        err = SONIC_ECLOSED;
+    else if (!(s->object.bits2 & SONIC__CONNECTED))
+        err = -ENOTCONN;
+    else if (s->object.error < 0)
+        err = s->object.error;
+    else if (s->wq != NULL && s->wq->drain != NULL)
+        err = -EBUSY;
+    else if (s->wq == NULL && sonic__write_queue(s) == NULL)
+        err = -ENOMEM;
+    sonic__op_begin(io);
+    if (err < 0) {
+        sonic__complete_begin(io);
+        cb(s, err, sonic_stream_queued(s), ud);
+        sonic__refuse_end(io);
+        return;
+    }
+    s->wq->drain = cb;
+    s->wq->drain_ud = ud;
+    s->wq->drain_err = 0;
+    if (drain_due(s))
+        sonic__defer(&s->object);
+}
+
+size_t
+sonic_stream_queued(const sonic_stream *s)
+{
+    return s->wq != NULL ? s->wq->bytes : 0;
+}
+
+/* The memory of a queue, nothing called back: that has happened. */
+void
+sonic__write_free(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block *b;
+
+    if (q == NULL)
+        return;
+    while ((b = q->head) != NULL) {
+        q->head = b->next;
+        drop_block(s, b);
+    }
+    assert(q->done == NULL && q->drain == NULL);
+    sonic__free(s->object.io, q, sizeof *q);
+    s->wq = NULL;
+}
+
+void
+sonic__net_free(sonic_io *io)
+{
+    while (io->spare_wq != NULL) {
+        struct sonic__wq *q = io->spare_wq;
+
+        io->spare_wq = q->next.spare;
+        sonic__free(io, q, sizeof *q);
+    }
+}

@@ -1,0 +1,87 @@
+/* The blocking twins of a stream's operations: begin one, run the io until it
+ * is complete. */
+#include "net/stream.h"
+
+struct await {
+    bool done;
+    int err;
+    size_t n;
+};
+
+static void
+on_done(sonic_stream *s, int err, size_t n, void *ud)
+{
+    struct await *a = ud;
+
+    (void)s;
+    a->done = true;
+    a->err = err;
+    a->n = n;
+}
+
+/* The loop was stopped first: nothing may refer to the caller's frame any
+ * more, so the operation is ended here and now. */
+static void
+abandon(sonic_stream *s, struct await *a)
+{
+    sonic_io *io = s->object.io;
+    bool running = io->running;
+
+    sonic_stream_cancel(s, SONIC_BOTH);
+    io->running = true; /* as the loop would: let it complete */
+    s->object.cls->run(&s->object);
+    if (!a->done)
+        sonic__write_orphan(s, a);
+    io->running = running;
+}
+
+static int
+finish(sonic_stream *s, struct await *a, size_t *n)
+{
+    int err = a->done ? 0 : sonic__run_until(s->object.io, &a->done);
+
+    if (!a->done)
+        abandon(s, a);
+    if (n != NULL)
+        *n = a->n;
+    return err < 0 ? err : a->err;
+}
+
+static bool
+inside_callback(const sonic_stream *s)
+{
+    return s->object.io->running || s->object.io->dispatched > 0;
+}
+
+int
+sonic_stream_read(sonic_stream *s, void *buf, size_t len, size_t *n)
+{
+    struct await a = {false, 0, 0};
+
+    if (inside_callback(s))
+        return -EBUSY;
+    sonic_stream_async_read(s, buf, len, on_done, &a);
+    return finish(s, &a, n);
+}
+
+int
+sonic_stream_read_all(sonic_stream *s, void *buf, size_t len, size_t *n)
+{
+    struct await a = {false, 0, 0};
+
+    if (inside_callback(s))
+        return -EBUSY;
+    sonic_stream_async_read_all(s, buf, len, on_done, &a);
+    return finish(s, &a, n);
+}
+
+int
+sonic_stream_write(sonic_stream *s, const void *buf, size_t len, size_t *n)
+{
+    struct await a = {false, 0, 0};
+
+    if (inside_callback(s))
+        return -EBUSY;
+    sonic_stream_async_write(s, buf, len, on_done, &a);
+    return finish(s, &a, n);
+}

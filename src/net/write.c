@@ -1,0 +1,415 @@
+/* The write side of a stream: one queue of blocks.
+ *
+ * Small data is gathered in the room of the last block.  Large data that lies
+ * in the buffer lent to the running callback is referred to; so is the memory
+ * of an async_write.  When the dispatch ends, all of it goes out in one call.
+ * What the system did not take stays queued, and is copied out of the lent
+ * buffer unless it fills a good part of it.
+ */
+#include "net/stream.h"
+
+#include <string.h>
+
+enum {
+    REFER_MIN = 4096,       /* bytes worth a reference instead of a copy */
+    THROUGH_MIN = 64 * 1024 /* bytes that a send offers to the system itself */
+};
+#define LOW_WATER ((size_t)256 << 10)
+#define HIGH_WATER ((size_t)1 << 20)
+#define QUEUE_LIMIT ((size_t)64 << 20)
+
+size_t
+sonic__low_water(const sonic_stream *s)
+{
+    return s->more != NULL && s->more->limit != 0 ? s->more->low : LOW_WATER;
+}
+
+static size_t
+high_water(const sonic_stream *s)
+{
+    return s->more != NULL && s->more->limit != 0 ? s->more->high : HIGH_WATER;
+}
+
+static size_t
+queue_limit(const sonic_stream *s)
+{
+    return s->more != NULL && s->more->limit != 0 ? s->more->limit
+                                                  : QUEUE_LIMIT;
+}
+
+int
+sonic_stream_set_marks(sonic_stream *s, size_t low, size_t high, size_t limit)
+{
+    struct sonic__stream_more *m;
+
+    low = low != 0 ? low : sonic__low_water(s);
+    high = high != 0 ? high : high_water(s);
+    limit = limit != 0 ? limit : queue_limit(s);
+    if (low > high || high > limit)
+        return SONIC_EOPTION;
+    m = sonic__stream_more(s);
+    if (m == NULL)
+        return -ENOMEM;
+    m->low = low;
+    m->high = high;
+    m->limit = limit;
+    return 0;
+}
+
+/* ---- the queue -------------------------------------------------------- */
+
+struct sonic__wq *
+sonic__write_queue(sonic_stream *s)
+{
+    sonic_io *io = s->object.io;
+    struct sonic__wq *q = s->wq;
+
+    if (q != NULL)
+        return q;
+    q = io->spare_wq;
+    if (q != NULL)
+        io->spare_wq = q->next.spare;
+    else
+        q = io->mem.alloc(sizeof *q, io->mem.ud);
+    if (q == NULL)
+        return NULL;
+    memset(q, 0, sizeof *q);
+    q->done_tail = &q->done;
+    s->wq = q;
+    return q;
+}
+
+static void
+mark_dirty(sonic_stream *s)
+{
+    sonic_io *io = s->object.io;
+
+    if (io->dispatching == s || (s->object.bits2 & SONIC__WRITE_LISTED))
+        return;
+    s->object.bits2 |= SONIC__WRITE_LISTED;
+    s->wq->next.dirty = io->dirty;
+    io->dirty = s;
+}
+
+static void
+append_block(struct sonic__wq *q, struct sonic__block *b)
+{
+    if (q->tail != NULL)
+        q->tail->next = b;
+    else
+        q->head = b;
+    q->tail = b;
+}
+
+/* Why nothing may be queued now, or 0. */
+static int
+refusal(const sonic_stream *s)
+{
+    const struct sonic__object *o = &s->object;
+
+    if (o->flags & SONIC__CLOSED)
+        return SONIC_ECLOSED;
+    if (!(o->bits2 & SONIC__CONNECTED))
+        return -ENOTCONN;
+    if (o->error < 0)
+        return o->error;
+    return o->bits2 & SONIC__WRITE_SHUT ? -EPIPE : 0;
+}
+
+static int
+above_high(const sonic_stream *s)
+{
+    return s->wq->bytes > high_water(s);
+}
+
+/* The last block's room, when n bytes fit in it; else a new block's.  The
+ * first blocks of a queue that the system does not take are small ones. */
+static struct sonic__block *
+room_for(sonic_stream *s, size_t n)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block *b = q->tail;
+    size_t size = SONIC__BLOCK_LARGEST;
+
+    if (b != NULL && b->cb == NULL && b->pin == NULL &&
+        sonic__block_room(b) >= n)
+        return b;
+    if (!(s->object.ready & SONIC__WRITE) && q->bytes < size)
+        size = q->bytes < 2048 ? 2048 : q->bytes;
+    b = sonic__block_new(&s->object.io->pool, n > size ? n : size);
+    if (b != NULL)
+        append_block(q, b);
+    return b;
+}
+
+static void
+put(struct sonic__wq *q, struct sonic__block *b, const void *p, size_t n)
+{
+    memcpy(b->data + b->len, p, n);
+    b->len += n;
+    q->bytes += n;
+}
+
+/* Queue a reference; the prefix goes with it. */
+static struct sonic__block *
+refer(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
+      size_t len)
+{
+    struct sonic__block *b = sonic__block_new(&s->object.io->pool, 0);
+
+    if (b == NULL)
+        return NULL;
+    b->n_prefix = (uint8_t)n_prefix;
+    if (n_prefix > 0)
+        memcpy(b->prefix, prefix, n_prefix);
+    b->data = (uint8_t *)(uintptr_t)buf;
+    b->len = len;
+    append_block(s->wq, b);
+    s->wq->bytes += n_prefix + len;
+    return b;
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+static int
+send_copy(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
+          size_t len)
+{
+    struct sonic__block *b = room_for(s, n_prefix + len);
+
+    if (b == NULL)
+        return -ENOMEM;
+    if (n_prefix > 0)
+        put(s->wq, b, prefix, n_prefix);
+    if (len > 0)
+        put(s->wq, b, buf, len);
+    return 0;
+}
+
+/* Much at once: what the system takes now needs no copy. */
+static int
+send_through(sonic_stream *s, const void *prefix, size_t n_prefix,
+             const void *buf, size_t len)
+{
+    struct iovec iov[2] = {{(void *)(uintptr_t)prefix, n_prefix},
+                           {(void *)(uintptr_t)buf, len}};
+    ssize_t n = sonic_stream_flush(s);
+
+    if (n < 0)
+        return (int)n;
+    if (s->wq->head != NULL)
+        return send_copy(s, prefix, n_prefix, buf, len);
+    n = sonic__stream_class(s)->writev(s, iov + (n_prefix == 0),
+                                       2 - (n_prefix == 0));
+    n = sonic__write_judge(s, n);
+    if (n < 0)
+        return (int)n;
+    if ((size_t)n == n_prefix + len)
+        return 0;
+    if ((size_t)n < n_prefix)
+        n = send_copy(s, (const char *)prefix + n, n_prefix - (size_t)n, buf,
+                      len);
+    else
+        n = send_copy(s, NULL, 0, (const char *)buf + ((size_t)n - n_prefix),
+                      len - ((size_t)n - n_prefix));
+    if (n < 0) /* a part is on the wire: the stream cannot go on */
+        s->object.error = (int)n;
+    return (int)n;
+}
+
+/* Does buf lie in the buffer that the running callback was lent? */
+static bool
+is_lent(const sonic_stream *s, const void *buf)
+{
+    return s->object.io->dispatching == s && s->u.mirror != NULL &&
+           !(s->object.bits & SONIC__READ_IN_BLOCK) &&
+           sonic__mirror_holds(s->u.mirror, buf);
+}
+
+static int
+send_lent(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
+          size_t len)
+{
+    struct sonic__block *b = refer(s, prefix, n_prefix, buf, len);
+
+    if (b == NULL)
+        return -ENOMEM;
+    b->pin = s->u.mirror;
+    b->pin->pins++;
+    return 0;
+}
+
+static bool
+over_limit(const sonic_stream *s, size_t n)
+{
+    size_t limit = queue_limit(s);
+
+    return n > limit || n > limit - s->wq->bytes;
+}
+
+int
+sonic__stream_send2(sonic_stream *s, const void *prefix, size_t n_prefix,
+                    const void *buf, size_t len)
+{
+    int err = refusal(s);
+
+    if (err < 0)
+        return err;
+    if (sonic__write_queue(s) == NULL)
+        return -ENOMEM;
+    if (over_limit(s, len + n_prefix))
+        err = SONIC_EQUEUE;
+    else if (len < REFER_MIN)
+        err = send_copy(s, prefix, n_prefix, buf, len);
+    else if (is_lent(s, buf))
+        err = send_lent(s, prefix, n_prefix, buf, len);
+    else if (len >= THROUGH_MIN && (s->object.ready & SONIC__WRITE))
+        err = send_through(s, prefix, n_prefix, buf, len);
+    else
+        err = send_copy(s, prefix, n_prefix, buf, len);
+    if (err < 0) {
+        sonic__write_release(s);
+        return err;
+    }
+    mark_dirty(s);
+    return above_high(s);
+}
+
+int
+sonic_stream_send(sonic_stream *s, const void *buf, size_t len)
+{
+    return sonic__stream_send2(s, NULL, 0, buf, len);
+}
+
+uint8_t *
+sonic_stream_reserve(sonic_stream *s, size_t n)
+{
+    struct sonic__block *b;
+
+    if (n > SONIC__RESERVE_MAX || refusal(s) < 0 ||
+        sonic__write_queue(s) == NULL)
+        return NULL;
+    if (n > queue_limit(s) - s->wq->bytes) {
+        sonic__write_release(s);
+        return NULL;
+    }
+    b = room_for(s, n);
+    return b == NULL ? NULL : b->data + b->len;
+}
+
+int
+sonic_stream_commit(sonic_stream *s, size_t n)
+{
+    struct sonic__wq *q = s->wq;
+
+    if (q == NULL || q->tail == NULL || n > sonic__block_room(q->tail))
+        return SONIC_ESTATE; /* nothing was reserved */
+    q->tail->len += n;
+    q->bytes += n;
+    mark_dirty(s);
+    return above_high(s);
+}
+
+static void
+refuse_write(sonic_stream *s, int err, sonic_stream_fn *cb, void *ud)
+{
+    sonic_io *io = s->object.io;
+
+    sonic__op_begin(io);
+    sonic__complete_begin(io);
+    cb(s, err, 0, ud);
+    sonic__refuse_end(io);
+}
+
+void
+sonic__stream_write2(sonic_stream *s, const void *prefix, size_t n_prefix,
+                     const void *buf, size_t len, sonic_stream_fn *cb, void *ud)
+{
+    struct sonic__block *b = NULL;
+    int err = refusal(s);
+
+    if (err == 0 && (s->object.bits2 & SONIC__WRITE_LATE))
+        err = -ETIMEDOUT;
+    if (err == 0 && sonic__write_queue(s) == NULL)
+        err = -ENOMEM;
+    if (err == 0 && s->wq->bytes > 0 && over_limit(s, n_prefix + len))
+        err = SONIC_EQUEUE; /* one write may be larger: it is not copied */
+    if (err == 0 && (b = refer(s, prefix, n_prefix, buf, len)) == NULL)
+        err = -ENOMEM;
+    if (err < 0) {
+        refuse_write(s, err, cb, ud);
+        return;
+    }
+    b->cb = cb;
+    b->ud = ud;
+    b->total = len;
+    sonic__op_begin(s->object.io);
+    mark_dirty(s);
+}
+
+void
+sonic_stream_async_write(sonic_stream *s, const void *buf, size_t len,
+                         sonic_stream_fn *cb, void *ud)
+{
+    sonic__stream_write2(s, NULL, 0, buf, len, cb, ud);
+}
+
+/* One block a part, in order; the last one carries the callback. */
+static int
+refer_parts(sonic_stream *s, const struct iovec *iov, int n,
+            struct sonic__block **first, struct sonic__block **last,
+            size_t *total)
+{
+    struct sonic__block *b, **end = first;
+
+    for (int i = 0; i < n; i++) {
+        b = sonic__block_new(&s->object.io->pool, 0);
+        if (b == NULL)
+            return -ENOMEM;
+        b->data = iov[i].iov_base;
+        b->len = iov[i].iov_len;
+        b->err = i < n - 1 ? SONIC__WRITE_PART : 0;
+        *total += b->len;
+        *end = *last = b;
+        end = &b->next;
+    }
+    return *total > 0 && s->wq->bytes > 0 && over_limit(s, *total)
+               ? SONIC_EQUEUE
+               : 0;
+}
+
+void
+sonic_stream_async_writev(sonic_stream *s, const struct iovec *iov, int n,
+                          sonic_stream_fn *cb, void *ud)
+{
+    struct sonic__block *b, *first = NULL, *last = NULL;
+    size_t total = 0;
+    int err = n < 0 || n > SONIC__IOV_MAX ? -EINVAL : refusal(s);
+
+    if (n == 0) {
+        sonic_stream_async_write(s, NULL, 0, cb, ud);
+        return;
+    }
+    if (err == 0 && (s->object.bits2 & SONIC__WRITE_LATE))
+        err = -ETIMEDOUT;
+    if (err == 0 && sonic__write_queue(s) == NULL)
+        err = -ENOMEM;
+    if (err == 0)
+        err = refer_parts(s, iov, n, &first, &last, &total);
+    if (err < 0) {
+        while ((b = first) != NULL) {
+            first = b->next;
+            sonic__block_free(&s->object.io->pool, b);
+        }
+        refuse_write(s, err, cb, ud);
+        return;
+    }
+    last->cb = cb;
+    last->ud = ud;
+    last->total = total;
+    append_block(s->wq, first);
+    s->wq->tail = last;
+    s->wq->bytes += total;
+    sonic__op_begin(s->object.io);
+    mark_dirty(s);
+}
