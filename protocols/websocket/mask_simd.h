@@ -7,6 +7,7 @@
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
 #define SONIC__WS_X86
 extern const struct sonic__ws_simd sonic__ws_sse2, sonic__ws_avx2;
+sonic__ws_utf8_fn sonic__utf8_feed_avx2;
 #endif
 #if defined(__GNUC__) && defined(__aarch64__)
 #define SONIC__WS_NEON

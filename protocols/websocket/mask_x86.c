@@ -140,5 +140,5 @@ mask_ascii_256(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 }
 
 const struct sonic__ws_simd sonic__ws_avx2 = {"avx2", mask_256, mask_ascii_256,
-                                              sonic__utf8_feed};
+                                              sonic__utf8_feed_avx2};
 #endif

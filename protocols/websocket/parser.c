@@ -15,6 +15,9 @@ _Static_assert(sizeof(struct sonic__ws_parser) <= 48,
  * paid for by the bytes of the gap.  The rest of a control frame is cheap. */
 enum { CHEAP = 256 /* bytes */ };
 
+/* Bytes that plain_messages reads before it knows how many there are. */
+enum { SHORTEST = 4 };
+
 void
 sonic__ws_parser_init(struct sonic__ws_parser *p,
                       enum sonic__ws_delivery delivery)
@@ -45,10 +48,24 @@ plain(const struct sonic__ws_run *run)
            sonic__ws_parser_idle(run->p);
 }
 
-static bool
-text_ok(const struct sonic__ws_rules *rules, const uint8_t *data, size_t n)
+/* Unmask it where it lies, if it is masked; true unless it is a text that is
+ * not UTF-8. */
+static inline bool
+unmask(const struct sonic__ws_rules *rules, bool text, uint8_t *data, size_t n)
 {
-    return rules->simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
+    const struct sonic__ws_simd *simd = rules->simd;
+    uint32_t key;
+
+    if (rules->expect.mask) {
+        memcpy(&key, data - 4, 4);
+        if (!text) {
+            simd->mask(data, data, n, key);
+            return true;
+        }
+        if (simd->mask_ascii(data, data, n, key))
+            return true;
+    }
+    return !text || simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
 }
 
 /* Messages of one short frame that are at hand to the last byte: most of all
@@ -60,47 +77,36 @@ plain_messages(struct sonic__ws_run *run)
 {
     const struct sonic__ws_rules *rules = run->rules;
     const uint8_t mask = rules->expect.mask;
+    uint8_t *at = run->data + run->read;
+    const uint8_t *end = run->data + run->len;
+    int r = 0;
 
-    while (run->len - run->read >= 6) {
-        uint8_t *q = run->data + run->read;
-        size_t left = run->len - run->read;
-        unsigned text_or_binary = q[0] - 0x81u; /* FIN, no RSV */
-        size_t n = q[1] ^ mask, size = 2;
-        uint32_t key;
+    while (end - at >= SHORTEST) {
+        unsigned opcode = at[0] - 0x80u; /* FIN, no RSV */
+        size_t n = at[1] ^ mask, size = 2 + (mask >> 5);
 
-        if (text_or_binary > 1 || n > 126)
+        if (opcode - 1 > 1 || n > 126)
             break;
         if (n == 126) {
-            n = (size_t)q[2] << 8 | q[3];
-            size = 4;
+            n = (size_t)at[2] << 8 | at[3];
+            size += 2;
             if (n < 126)
                 break;
         }
-        if (left < size + n + (mask >> 5) || n > rules->max_message)
+        if ((size_t)(end - at) < size + n || n > rules->max_message)
             break;
-        if (mask) {
-            memcpy(&key, q + size, 4);
-            q += size + 4;
-            if (text_or_binary == 0 && rules->utf8) {
-                if (!rules->simd->mask_ascii(q, q, n, key) &&
-                    !text_ok(rules, q, n))
-                    return sonic__ws_message_bad(run, SONIC_EWS_UTF8);
-            } else {
-                rules->simd->mask(q, q, n, key);
-            }
-        } else {
-            q += size;
-            if (text_or_binary == 0 && rules->utf8 && !text_ok(rules, q, n))
-                return sonic__ws_message_bad(run, SONIC_EWS_UTF8);
+        at += size;
+        if (!unmask(rules, opcode == SONIC__WS_TEXT && rules->utf8, at, n)) {
+            r = sonic__ws_message_bad(run, SONIC_EWS_UTF8);
+            break;
         }
-        run->read = (size_t)(q - run->data) + n;
-        if (!run->sink->on_message((uint8_t)(text_or_binary + 1), 0, q, n,
-                                   run->ud))
-            return 1;
-        if (run->p->delivery != SONIC__WS_WHOLE)
+        at += n;
+        r = !run->sink->on_message((uint8_t)opcode, 0, at - n, n, run->ud);
+        if (r != 0 || run->p->delivery != SONIC__WS_WHOLE)
             break;
     }
-    return 0;
+    run->read = (size_t)(at - run->data);
+    return r;
 }
 
 /* Read a header, or as much of it as there is. */
