@@ -136,6 +136,20 @@ SONIC_API SONIC_MUST_CHECK int sonic_io_post(sonic_io *io, sonic_post_fn *fn,
 SONIC_API int sonic_io_fd(const sonic_io *io);
 SONIC_API int64_t sonic_io_next_deadline(const sonic_io *io);
 
+/* For protocols written on an io: its memory hooks and its seam, and
+ * unpredictable bytes from its batch (0, or why there are none). */
+SONIC_API const sonic_mem *sonic_io_mem(const sonic_io *io);
+SONIC_API const sonic_sys *sonic_io_sys(const sonic_io *io);
+SONIC_API SONIC_MUST_CHECK int sonic_io_random(sonic_io *io, void *buf,
+                                               size_t len);
+/* Is a run call of this io on the stack, or a callback? */
+SONIC_API bool sonic_io_inside(const sonic_io *io);
+/* Run the io, as sonic_io_run_pending, until *done is true: what a blocking
+ * twin is made of.  0; -EBUSY inside a callback; SONIC_ESTOPPED when it ended
+ * before. */
+SONIC_API SONIC_MUST_CHECK int sonic_io_run_until(sonic_io *io,
+                                                  const bool *done);
+
 typedef struct sonic_io_stats {
     uint64_t cycles;       /* turns of the loop */
     uint64_t waits;        /* calls that waited or polled for events */

@@ -127,7 +127,7 @@ enum sonic_sim_call {
     X(memfd_fails, "-EMFILE from memfd_create, -ENOSPC from ftruncate")        \
     X(alloc_fails, "no memory")                                                \
     X(resolve_fails, "EAI_AGAIN from getaddrinfo")                             \
-    X(spurious_wait, "a wait ends early with nothing: another clock, rounded")  \
+    X(spurious_wait, "a wait ends early with nothing: another clock, rounded") \
     X(clock_jump, "a wait ends up to `jump` late: the machine was busy")
 
 typedef struct sonic_sim_faults {

@@ -160,9 +160,15 @@ SONIC_API size_t sonic_stream_buffered(const sonic_stream *stream);
 SONIC_API SONIC_MUST_CHECK int sonic_stream_send(sonic_stream *stream,
                                                  const void *buf, size_t len);
 
+/* sonic_stream_send_framed - the same with a head of at most 16 bytes, which is
+ * always copied, in front: both are queued, or neither is. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_stream_send_framed(sonic_stream *stream, const void *head, size_t n_head,
+                         const void *body, size_t len);
+
 /* sonic_stream_reserve, _commit - encode straight into the queue
  *
- * reserve gives room for at least n bytes (n at most 16 KiB), NULL on the
+ * reserve gives room for at least n bytes (n at most 32 KiB), NULL on the
  * errors of send.  commit queues the first n of them; returns as send.
  * Nothing else may be done with the stream in between. */
 SONIC_API uint8_t *sonic_stream_reserve(sonic_stream *stream, size_t n);
@@ -180,6 +186,12 @@ SONIC_API void sonic_stream_async_write(sonic_stream *stream, const void *buf,
 SONIC_API void sonic_stream_async_writev(sonic_stream *stream,
                                          const struct iovec *iov, int n,
                                          sonic_stream_fn *cb, void *ud);
+/* As async_write, with a head of at most 16 bytes, copied, in front; n counts
+ * the body. */
+SONIC_API void sonic_stream_async_write_framed(sonic_stream *stream,
+                                               const void *head, size_t n_head,
+                                               const void *body, size_t len,
+                                               sonic_stream_fn *cb, void *ud);
 /* The blocking twin.  *n may be NULL. */
 SONIC_API SONIC_MUST_CHECK int sonic_stream_write(sonic_stream *stream,
                                                   const void *buf, size_t len,

@@ -138,8 +138,9 @@ void sonic__dispatch_end(sonic_stream *s);
 
 /* write.c, flush.c */
 enum {
-    SONIC__RESERVE_MAX = 16 * 1024, /* bytes */
-    SONIC__IOV_MAX = 64,            /* parts of one system call */
+    SONIC__RESERVE_MAX = SONIC__BLOCK_LARGEST,
+    SONIC__HEAD_MAX = 16, /* bytes */
+    SONIC__IOV_MAX = 64,  /* parts of one system call */
     SONIC__WRITE_PART = 1 /* block.err in a queue: its write goes on in the
                              next block */
 };
@@ -151,12 +152,5 @@ void sonic__write_run(sonic_stream *s);
 void sonic__write_give_up(sonic_stream *s, int err);
 bool sonic__write_orphan(sonic_stream *s, const void *ud);
 void sonic__write_free(sonic_stream *s);
-/* As sonic_stream_send with up to 16 bytes in front. */
-int sonic__stream_send2(sonic_stream *s, const void *prefix, size_t n_prefix,
-                        const void *buf, size_t len);
-/* As sonic_stream_async_write with up to 16 bytes in front. */
-void sonic__stream_write2(sonic_stream *s, const void *prefix, size_t n_prefix,
-                          const void *buf, size_t len, sonic_stream_fn *cb,
-                          void *ud);
 
 #endif

@@ -38,7 +38,7 @@ abandon(sonic_stream *s, struct await *a)
 static int
 finish(sonic_stream *s, struct await *a, size_t *n)
 {
-    int err = a->done ? 0 : sonic__run_until(s->object.io, &a->done);
+    int err = a->done ? 0 : sonic_io_run_until(s->object.io, &a->done);
 
     if (!a->done)
         abandon(s, a);
@@ -47,18 +47,12 @@ finish(sonic_stream *s, struct await *a, size_t *n)
     return err < 0 ? err : a->err;
 }
 
-static bool
-inside_callback(const sonic_stream *s)
-{
-    return s->object.io->running || s->object.io->dispatched > 0;
-}
-
 int
 sonic_stream_read(sonic_stream *s, void *buf, size_t len, size_t *n)
 {
     struct await a = {false, 0, 0};
 
-    if (inside_callback(s))
+    if (sonic_io_inside(s->object.io))
         return -EBUSY;
     sonic_stream_async_read(s, buf, len, on_done, &a);
     return finish(s, &a, n);
@@ -69,7 +63,7 @@ sonic_stream_read_all(sonic_stream *s, void *buf, size_t len, size_t *n)
 {
     struct await a = {false, 0, 0};
 
-    if (inside_callback(s))
+    if (sonic_io_inside(s->object.io))
         return -EBUSY;
     sonic_stream_async_read_all(s, buf, len, on_done, &a);
     return finish(s, &a, n);
@@ -80,7 +74,7 @@ sonic_stream_write(sonic_stream *s, const void *buf, size_t len, size_t *n)
 {
     struct await a = {false, 0, 0};
 
-    if (inside_callback(s))
+    if (sonic_io_inside(s->object.io))
         return -EBUSY;
     sonic_stream_async_write(s, buf, len, on_done, &a);
     return finish(s, &a, n);

@@ -248,10 +248,10 @@ over_limit(const sonic_stream *s, size_t n)
 }
 
 int
-sonic__stream_send2(sonic_stream *s, const void *prefix, size_t n_prefix,
-                    const void *buf, size_t len)
+sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
+                         const void *buf, size_t len)
 {
-    int err = refusal(s);
+    int err = n_prefix > SONIC__HEAD_MAX ? -EINVAL : refusal(s);
 
     if (err < 0)
         return err;
@@ -278,7 +278,7 @@ sonic__stream_send2(sonic_stream *s, const void *prefix, size_t n_prefix,
 int
 sonic_stream_send(sonic_stream *s, const void *buf, size_t len)
 {
-    return sonic__stream_send2(s, NULL, 0, buf, len);
+    return sonic_stream_send_framed(s, NULL, 0, buf, len);
 }
 
 uint8_t *
@@ -322,11 +322,12 @@ refuse_write(sonic_stream *s, int err, sonic_stream_fn *cb, void *ud)
 }
 
 void
-sonic__stream_write2(sonic_stream *s, const void *prefix, size_t n_prefix,
-                     const void *buf, size_t len, sonic_stream_fn *cb, void *ud)
+sonic_stream_async_write_framed(sonic_stream *s, const void *prefix,
+                                size_t n_prefix, const void *buf, size_t len,
+                                sonic_stream_fn *cb, void *ud)
 {
     struct sonic__block *b = NULL;
-    int err = refusal(s);
+    int err = n_prefix > SONIC__HEAD_MAX ? -EINVAL : refusal(s);
 
     if (err == 0 && (s->object.bits2 & SONIC__WRITE_LATE))
         err = -ETIMEDOUT;
@@ -351,7 +352,7 @@ void
 sonic_stream_async_write(sonic_stream *s, const void *buf, size_t len,
                          sonic_stream_fn *cb, void *ud)
 {
-    sonic__stream_write2(s, NULL, 0, buf, len, cb, ud);
+    sonic_stream_async_write_framed(s, NULL, 0, buf, len, cb, ud);
 }
 
 /* One block a part, in order; the last one carries the callback. */

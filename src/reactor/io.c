@@ -197,6 +197,30 @@ sonic_io_pending(const sonic_io *io)
     return io->pending + sonic_io_posted(io);
 }
 
+const sonic_mem *
+sonic_io_mem(const sonic_io *io)
+{
+    return &io->mem;
+}
+
+const sonic_sys *
+sonic_io_sys(const sonic_io *io)
+{
+    return io->sys;
+}
+
+int
+sonic_io_random(sonic_io *io, void *buf, size_t len)
+{
+    return sonic__random_fill(&io->random, io->sys, buf, len);
+}
+
+bool
+sonic_io_inside(const sonic_io *io)
+{
+    return io->running || io->dispatched > 0;
+}
+
 int64_t
 sonic_io_now(const sonic_io *io)
 {

@@ -313,10 +313,6 @@ struct sonic__job {
 int sonic__work_submit(sonic_io *io, struct sonic__job *job);
 void sonic__work_shut(sonic_io *io);
 
-/* Run the loop until *done; the blocking twins stand on this.
- * 0, -EBUSY inside a callback, or what stopped the loop. */
-int sonic__run_until(sonic_io *io, const bool *done);
-
 void sonic__io_drain(sonic_io *io);
 void sonic__io_destroy(sonic_io *io);
 

@@ -317,7 +317,7 @@ sonic_io_poll_one(sonic_io *io)
 }
 
 int
-sonic__run_until(sonic_io *io, const bool *done)
+sonic_io_run_until(sonic_io *io, const bool *done)
 {
     int ran = run(io, &(struct mode){.handlers = UINT64_MAX,
                                      .deadline = -1,

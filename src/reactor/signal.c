@@ -141,7 +141,7 @@ sonic_signal_wait(sonic_signal *s)
     if (s->object.io->running)
         return -EBUSY;
     sonic_signal_async_wait(s, on_wait, &w);
-    err = w.done ? 0 : sonic__run_until(s->object.io, &w.done);
+    err = w.done ? 0 : sonic_io_run_until(s->object.io, &w.done);
     if (!w.done) { /* the loop was stopped: w must not be used any more */
         s->cb = NULL;
         s->object.io->pending--;
