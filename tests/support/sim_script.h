@@ -22,7 +22,7 @@ typedef void script(struct world *w);
 #define ET_ALL (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* Write into the account. */
-void say(struct world *w, const char *fmt, ...);
+void say(struct world *w, const char *fmt, ...) SONIC_PRINTF(2, 3);
 /* A result: a count, or an error's name. */
 void told(struct world *w, const char *what, ssize_t r);
 /* Only whether it worked, where the number is the system's choice. */
