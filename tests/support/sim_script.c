@@ -1,17 +1,11 @@
 /* What the scripts are written with. */
 #include <check.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <sonicio/error.h>
 
