@@ -10,11 +10,31 @@
 #ifndef SONICIO_WEBSOCKET_PROXY_H
 #define SONICIO_WEBSOCKET_PROXY_H
 
+#include <sonicio/url.h>
+
 #include "websocket/handshake.h"
 
 enum sonic__proxy_kind { SONIC__PROXY_HTTP, SONIC__PROXY_SOCKS5 };
 
 enum { SONIC__PROXY_CREDENTIAL_MAX = 255 }; /* bytes each, RFC 1929 2 */
+
+/* A proxy, as its URL names it. */
+struct sonic__proxy_url {
+    enum sonic__proxy_kind kind;
+    bool credentials; /* user and password were given */
+    sonic_url at;     /* kind, host and port are where to connect */
+    char user[SONIC__PROXY_CREDENTIAL_MAX + 1];
+    char password[SONIC__PROXY_CREDENTIAL_MAX + 1];
+};
+
+/* sonic__proxy_url_parse - http://[USER[:PASSWORD]@]HOST[:PORT], or socks5:
+ *
+ * The port is 80, or 1080 for socks5 (also written socks5h: names always go to
+ * the proxy).  User and password may be percent-encoded.  Returns 0, or
+ * SONIC_EWS_URL with the reason in *why, which may be NULL. */
+SONIC_MUST_CHECK int sonic__proxy_url_parse(const char *text,
+                                            struct sonic__proxy_url *url,
+                                            const char **why);
 
 /* All pointers are borrowed until the machine is open or has failed. */
 struct sonic__proxy_options {

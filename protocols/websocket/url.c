@@ -1,4 +1,4 @@
-#include <sonicio/url.h>
+#include "websocket/url.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -8,20 +8,7 @@
 
 #include <sonicio/error.h>
 
-/* A stretch of the text, [at, end). */
-struct cut {
-    const char *at, *end;
-};
-
-static const struct scheme {
-    const char *name;
-    uint16_t port;
-    bool secure, local;
-} schemes[] = {
-    {"ws:", 80, false, false},
-    {"wss:", 443, true, false},
-    {"ws+unix:", 0, false, true},
-};
+#include "websocket/chars.h"
 
 static bool
 is_digit(char c)
@@ -48,29 +35,35 @@ is_unreserved(char c)
            (c != '\0' && strchr("-._~", c) != NULL);
 }
 
-/* The scheme that text begins with, and what follows it. */
-static const struct scheme *
-scheme_of(const char *text, const char **rest)
+const char *
+sonic__url_after(const char *text, const char *scheme)
 {
-    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        const char *t = text, *n = schemes[i].name;
+    for (; *scheme != '\0'; text++, scheme++)
+        if (sonic__http_lower(*text) != *scheme)
+            return NULL;
+    return text;
+}
 
-        while (*n != '\0' &&
-               (char)(*t >= 'A' && *t <= 'Z' ? *t | 0x20 : *t) == *n)
-            t++, n++;
-        if (*n == '\0') {
-            *rest = t;
-            return &schemes[i];
-        }
+/* ---- these return NULL, or why not ---- */
+
+const char *
+sonic__url_check_text(const char *text)
+{
+    if (strnlen(text, SONIC_URL_MAX + 1) > SONIC_URL_MAX)
+        return "the URL is longer than 8192 bytes";
+    for (const char *p = text; *p != '\0'; p++) {
+        if ((unsigned char)*p >= 0x80)
+            return "a byte is not ASCII: percent-encode it, or write the host "
+                   "as xn--";
+        if (*p <= ' ' || *p == 0x7f)
+            return "a space or control byte is not percent-encoded";
     }
     return NULL;
 }
 
-/* ---- every parse_ function returns NULL, or why not ---- */
-
-/* Decode into out, which takes at most max bytes and the end. */
-static const char *
-parse_encoded(struct cut in, char *out, size_t max, const char *too_long)
+const char *
+sonic__url_decode(struct sonic__url_cut in, char *out, size_t max,
+                  const char *too_long)
 {
     size_t n = 0;
 
@@ -94,7 +87,7 @@ parse_encoded(struct cut in, char *out, size_t max, const char *too_long)
 }
 
 static const char *
-parse_port(struct cut in, uint16_t *port)
+parse_port(struct sonic__url_cut in, uint16_t *port)
 {
     unsigned long v = 0;
 
@@ -137,7 +130,7 @@ ends_in_number(const char *host)
 }
 
 static const char *
-parse_name(struct cut in, sonic_url *u)
+parse_name(struct sonic__url_cut in, sonic_url *u)
 {
     size_t len = (size_t)(in.end - in.at);
     unsigned char v4[4];
@@ -166,7 +159,7 @@ parse_name(struct cut in, sonic_url *u)
 
 /* What is between the brackets. */
 static const char *
-parse_ipv6(struct cut in, sonic_url *u)
+parse_ipv6(struct sonic__url_cut in, sonic_url *u)
 {
     const char *scope = memchr(in.at, '%', (size_t)(in.end - in.at));
     size_t len = (size_t)((scope != NULL ? scope : in.end) - in.at);
@@ -186,9 +179,9 @@ parse_ipv6(struct cut in, sonic_url *u)
     if (in.end - scope < 4 || memcmp(scope, "%25", 3) != 0)
         return "an IPv6 scope is written as %25 and its name";
     u->host[len++] = '%';
-    why = parse_encoded((struct cut){scope + 3, in.end}, u->host + len,
-                        SONIC_URL_HOST_MAX - len,
-                        "the host is longer than 253 bytes");
+    why = sonic__url_decode((struct sonic__url_cut){scope + 3, in.end},
+                            u->host + len, SONIC_URL_HOST_MAX - len,
+                            "the host is longer than 253 bytes");
     if (why != NULL)
         return why;
     for (const char *p = u->host + len; *p != '\0'; p++)
@@ -197,15 +190,13 @@ parse_ipv6(struct cut in, sonic_url *u)
     return NULL;
 }
 
-static const char *
-parse_authority(struct cut in, const struct scheme *s, sonic_url *u)
+const char *
+sonic__url_authority(struct sonic__url_cut in, uint16_t default_port,
+                     sonic_url *u)
 {
     const char *colon, *why;
     size_t len;
 
-    if (memchr(in.at, '@', (size_t)(in.end - in.at)) != NULL)
-        return "a user name does not belong in a WebSocket URL: send an "
-               "Authorization header";
     if (in.at < in.end && *in.at == '[') {
         const char *close = memchr(in.at, ']', (size_t)(in.end - in.at));
 
@@ -214,19 +205,19 @@ parse_authority(struct cut in, const struct scheme *s, sonic_url *u)
         colon = close + 1;
         if (colon < in.end && *colon != ':')
             return "only a port can follow an IPv6 address";
-        why = parse_ipv6((struct cut){in.at + 1, close}, u);
+        why = parse_ipv6((struct sonic__url_cut){in.at + 1, close}, u);
     } else {
         colon = memchr(in.at, ':', (size_t)(in.end - in.at));
         if (colon == NULL)
             colon = in.end;
         else if (memchr(colon + 1, ':', (size_t)(in.end - colon - 1)) != NULL)
             return "an IPv6 address is written in brackets";
-        why = parse_name((struct cut){in.at, colon}, u);
+        why = parse_name((struct sonic__url_cut){in.at, colon}, u);
     }
-    u->port = s->port;
+    u->port = default_port;
     if (why == NULL && colon < in.end)
-        why = parse_port((struct cut){colon + 1, in.end}, &u->port);
-    if (why == NULL && u->port != s->port) {
+        why = parse_port((struct sonic__url_cut){colon + 1, in.end}, &u->port);
+    if (why == NULL && u->port != default_port) {
         len = strlen(u->authority);
         (void)snprintf(u->authority + len, sizeof u->authority - len, ":%u",
                        (unsigned)u->port);
@@ -253,38 +244,43 @@ parse_unix(const char *rest, sonic_url *u)
     if (*u->resource != '\0' && *u->resource != '/' && *u->resource != '?')
         return "the path behind the socket does not begin with /";
     memcpy(u->authority, "localhost", sizeof "localhost");
-    return parse_encoded((struct cut){rest, end}, u->host, SONIC_URL_UNIX_MAX,
-                         "the socket path is longer than 107 bytes");
+    return sonic__url_decode((struct sonic__url_cut){rest, end}, u->host,
+                             SONIC_URL_UNIX_MAX,
+                             "the socket path is longer than 107 bytes");
 }
 
 static const char *
 parse(const char *text, sonic_url *u)
 {
-    const struct scheme *s;
-    const char *rest, *end;
+    static const struct {
+        const char *scheme;
+        uint16_t port;
+        bool secure;
+    } tcp[] = {{"ws:", 80, false}, {"wss:", 443, true}};
+    const char *why = sonic__url_check_text(text), *rest, *end;
 
-    if (strnlen(text, SONIC_URL_MAX + 1) > SONIC_URL_MAX)
-        return "the URL is longer than 8192 bytes";
-    for (const char *p = text; *p != '\0'; p++) {
-        if ((unsigned char)*p >= 0x80)
-            return "a byte is not ASCII: percent-encode it, or write the host "
-                   "as xn--";
-        if (*p <= ' ' || *p == 0x7f)
-            return "a space or control byte is not percent-encoded";
-    }
+    if (why != NULL)
+        return why;
     if (strchr(text, '#') != NULL)
         return "a fragment (#) does not belong in a WebSocket URL";
-    if ((s = scheme_of(text, &rest)) == NULL)
-        return "the scheme is not ws, wss or ws+unix";
-    if (s->local)
+    if ((rest = sonic__url_after(text, "ws+unix:")) != NULL)
         return parse_unix(rest, u);
-    if (rest[0] != '/' || rest[1] != '/')
-        return "there is no // behind the scheme";
-    rest += 2;
-    end = rest + strcspn(rest, "/?");
-    u->secure = s->secure;
-    u->resource = end;
-    return parse_authority((struct cut){rest, end}, s, u);
+    for (size_t i = 0; i < sizeof tcp / sizeof tcp[0]; i++) {
+        if ((rest = sonic__url_after(text, tcp[i].scheme)) == NULL)
+            continue;
+        if (rest[0] != '/' || rest[1] != '/')
+            return "there is no // behind the scheme";
+        rest += 2;
+        end = rest + strcspn(rest, "/?");
+        if (memchr(rest, '@', (size_t)(end - rest)) != NULL)
+            return "a user name does not belong in a WebSocket URL: send an "
+                   "Authorization header";
+        u->secure = tcp[i].secure;
+        u->resource = end;
+        return sonic__url_authority((struct sonic__url_cut){rest, end},
+                                    tcp[i].port, u);
+    }
+    return "the scheme is not ws, wss or ws+unix";
 }
 
 int
