@@ -6,6 +6,7 @@
 #include <sonicio/api.h>
 #include <sonicio/error.h>
 #include <sonicio/fsm.h>
+#include <sonicio/histogram.h>
 #include <sonicio/io.h>
 #include <sonicio/listener.h>
 #include <sonicio/mem.h>
