@@ -24,6 +24,7 @@
     X(ESTOPPED, -5009, 0, "io was stopped")                                    \
     X(EFRAME_LENGTH, -5050, 0, "frame: length is malformed or negative")       \
     X(EFRAME_TOOBIG, -5051, 0, "frame: longer than the limit")                 \
+    X(EFRAME_CUT, -5052, 0, "frame: the stream ended inside a frame")          \
     X(EWS_OPCODE, -5100, 1002, "websocket: reserved opcode")                   \
     X(EWS_RSV, -5101, 1002, "websocket: reserved bit set")                     \
     X(EWS_CONTROL, -5102, 1002, "websocket: fragmented or long control frame") \

@@ -5,12 +5,14 @@
 #include <sonicio/address.h>
 #include <sonicio/api.h>
 #include <sonicio/error.h>
+#include <sonicio/frame.h>
 #include <sonicio/fsm.h>
 #include <sonicio/histogram.h>
 #include <sonicio/io.h>
 #include <sonicio/listener.h>
 #include <sonicio/mem.h>
 #include <sonicio/mirror.h>
+#include <sonicio/object.h>
 #include <sonicio/options.h>
 #include <sonicio/signal.h>
 #include <sonicio/sim.h>
