@@ -52,9 +52,10 @@ typedef struct sonic_fsm_tracer {
 /* sonic_fsm_check - prove that a table is sound
  *
  * Deterministic (no cell twice), total unless sparse, every state reachable
- * from the first, a final state reachable from every state, every row with a
- * reason.  Returns 0, or SONIC_ESTATE with the first fault in why (cut to
- * cap bytes, always terminated). */
+ * from the first, a final state reachable from every state, every event
+ * possible in some state, every row with a reason; cells that are impossible
+ * lead nowhere.  Returns 0, or SONIC_ESTATE with the first fault in why (cut
+ * to cap bytes, terminated unless cap is 0). */
 SONIC_API SONIC_MUST_CHECK int sonic_fsm_check(const sonic_fsm *fsm, char *why,
                                                size_t cap);
 

@@ -1,0 +1,21 @@
+#include <sonicio/fsm.h>
+
+/* The library's machines, by floor; each is defined by the .c file that owns
+ * its table.  A new one is named twice here. */
+extern const sonic_fsm sonic__frame_scan_fsm;
+extern const sonic_fsm sonic__http_head_fsm;
+extern const sonic_fsm sonic__proxy_fsm;
+extern const sonic_fsm sonic__ws_frame_fsm;
+extern const sonic_fsm sonic__ws_message_fsm;
+
+static const sonic_fsm *const builtin[] = {
+    &sonic__frame_scan_fsm, /* length-prefixed frames */
+    &sonic__http_head_fsm,  &sonic__proxy_fsm,
+    &sonic__ws_frame_fsm,   &sonic__ws_message_fsm,
+};
+
+const sonic_fsm *
+sonic_fsm_builtin(size_t index)
+{
+    return index < sizeof builtin / sizeof *builtin ? builtin[index] : NULL;
+}
