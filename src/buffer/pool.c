@@ -109,6 +109,7 @@ empty_block(struct sonic__block *b)
     b->pin = NULL;
     b->cb = NULL;
     b->total = 0;
+    b->err = 0;
     return b;
 }
 
