@@ -443,6 +443,18 @@ sonic_stream_queued(const sonic_stream *s)
     return s->wq != NULL ? s->wq->bytes : 0;
 }
 
+/* A stream can go in the very turn in which it queued something. */
+static void
+unlist(sonic_stream *s)
+{
+    sonic_stream **p = &s->object.io->dirty;
+
+    while (*p != s)
+        p = &(*p)->wq->next.dirty;
+    *p = s->wq->next.dirty;
+    s->object.bits2 &= (uint8_t)~SONIC__WRITE_LISTED;
+}
+
 /* The memory of a queue, nothing called back: that has happened. */
 void
 sonic__write_free(sonic_stream *s)
@@ -452,6 +464,8 @@ sonic__write_free(sonic_stream *s)
 
     if (q == NULL)
         return;
+    if (s->object.bits2 & SONIC__WRITE_LISTED)
+        unlist(s);
     while ((b = q->head) != NULL) {
         q->head = b->next;
         drop_block(s, b);
