@@ -25,22 +25,6 @@ sonic__sim_link_new(sonic_sim *sim, bool local)
     return link;
 }
 
-/* Nobody will read what is left. */
-static void
-drop_rest(struct sim_link *link, unsigned dir, uint64_t from)
-{
-    struct sim_lane *l = &link->lane[dir];
-    uint64_t n = l->sent - from;
-
-    l->dropped += n;
-    link->sim->count.bytes_dropped += n;
-    l->sent = l->due = from;
-    if (l->arrived > from)
-        l->arrived = from;
-    if (l->acked > from)
-        l->acked = from;
-}
-
 void
 sonic__sim_link_record(struct sim_link *link)
 {
@@ -61,6 +45,23 @@ sonic__sim_link_record(struct sim_link *link)
         r->order_written[d] = l->order_w;
         r->order_read[d] = l->order_r;
     }
+}
+
+/* Nobody will read what is left. */
+static void
+drop_rest(struct sim_link *link, unsigned dir, uint64_t from)
+{
+    struct sim_lane *l = &link->lane[dir];
+    uint64_t n = l->sent - from;
+
+    l->dropped += n;
+    link->sim->count.bytes_dropped += n;
+    l->sent = l->due = from;
+    if (l->arrived > from)
+        l->arrived = from;
+    if (l->acked > from)
+        l->acked = from;
+    sonic__sim_link_record(link);
 }
 
 void

@@ -82,7 +82,7 @@ stream_mask(struct sim_file *f)
 
     if (s->state == SIM_LISTENING)
         return s->queued > 0 ? SIM_IN : 0;
-    if ((s->read_shut && s->write_shut) || s->state == SIM_FRESH ||
+    if ((at_end(s) && s->write_shut) || s->state == SIM_FRESH ||
         s->state == SIM_DEAD)
         mask |= EPOLLHUP;
     if (at_end(s))
