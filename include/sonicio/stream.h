@@ -204,6 +204,9 @@ SONIC_API int sonic_stream_flush(sonic_stream *stream);
 /* Bytes queued and not taken by the system yet. */
 SONIC_API size_t sonic_stream_queued(const sonic_stream *stream);
 
+/* Could n more bytes be queued without SONIC_EQUEUE? */
+SONIC_API bool sonic_stream_has_room(const sonic_stream *stream, size_t n);
+
 /* sonic_stream_set_marks - limits of the write queue, in bytes
  *
  * low <= high <= limit, else SONIC_EOPTION; 0 keeps a value.  Defaults:

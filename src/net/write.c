@@ -242,9 +242,15 @@ send_lent(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
 static bool
 over_limit(const sonic_stream *s, size_t n)
 {
-    size_t limit = queue_limit(s);
+    size_t limit = queue_limit(s), bytes = s->wq != NULL ? s->wq->bytes : 0;
 
-    return n > limit || n > limit - s->wq->bytes;
+    return n > limit || bytes > limit - n;
+}
+
+bool
+sonic_stream_has_room(const sonic_stream *s, size_t n)
+{
+    return !over_limit(s, n);
 }
 
 int

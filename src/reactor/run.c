@@ -183,8 +183,9 @@ sonic__io_drain(sonic_io *io)
     do {
         while (step(io))
             ;
+        sonic__posts_take(io);
         take_queue(io);
-    } while (io->taken != NULL);
+    } while (io->taken != NULL || io->posts != NULL);
     io->running = false;
 }
 

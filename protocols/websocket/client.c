@@ -1,0 +1,254 @@
+/* The client's public half: connect, and the blocking twins of both roles. */
+#include "websocket/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+int
+sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
+             const sonic_ws_handler *handler, void *ud, sonic_ws **out)
+{
+    struct sonic__ws_config *c;
+    int err = sonic__ws_config_new(io, opt, false, &c);
+
+    if (err < 0)
+        return err;
+    err = sonic__ws_make(c, handler, ud, out);
+    if (err == 0) {
+        (*out)->config->solo = *out;
+        sonic_io_tie_add(io, &c->tie, sonic__ws_config_tied, c);
+    }
+    sonic__ws_config_drop(c); /* the connection holds it */
+    return err;
+}
+
+static void
+begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
+              sonic_ws_fn *cb, void *ud)
+{
+    struct sonic__ws_opening *o;
+    int err = 0;
+
+    if (ws->flags & SONIC__WS_FREED)
+        err = SONIC_ECLOSED;
+    else if (ws->flags & (SONIC__WS_SERVER | SONIC__WS_END_POSTED) ||
+             !sonic__ws_is_over(ws))
+        err = -EBUSY;
+    if (err == 0)
+        err = sonic__ws_opening_new(ws);
+    if (err < 0) {
+        sonic_stream_free(stream);
+        if (cb != NULL)
+            cb(ws, err, ud);
+        return;
+    }
+    sonic__ws_hold(ws);
+    o = ws->u.opening;
+    o->cb = cb;
+    o->ud = ud;
+    ws->stream = stream;
+    ws->flags = 0;
+    ws->subprotocol = SONIC__WS_NO_SUBPROTOCOL;
+    if (ws->more != NULL)
+        sonic__ws_more_reset(ws);
+    o->url_text = sonic__ws_copy(ws->config->io, text);
+    err = sonic__ws_begin(ws);
+    if (err < 0)
+        sonic__ws_lost(ws, err);
+    sonic__ws_drop(ws);
+}
+
+void
+sonic_ws_async_connect(sonic_ws *ws, const char *url, sonic_ws_fn *cb, void *ud)
+{
+    begin_connect(ws, NULL, url, cb, ud);
+}
+
+void
+sonic_ws_async_upgrade(sonic_ws *ws, sonic_stream *stream, const char *url,
+                       sonic_ws_fn *cb, void *ud)
+{
+    begin_connect(ws, stream, url, cb, ud);
+}
+
+/* ---- the blocking twins ----------------------------------------------- */
+
+struct await {
+    bool done, abandoned;
+    int err;
+    sonic_ws_message *m;
+    sonic_io *io;
+};
+
+static struct await *
+begin_await(sonic_ws *ws, int *err)
+{
+    struct await *a = NULL;
+
+    *err = -EBUSY;
+    if (!sonic_io_inside(ws->config->io)) {
+        *err = -ENOMEM;
+        a = sonic__ws_alloc(ws->config->io, sizeof *a);
+    }
+    if (a != NULL)
+        a->io = ws->config->io;
+    return a;
+}
+
+static void
+on_done(sonic_ws *ws, int err, void *ud)
+{
+    struct await *a = ud;
+
+    (void)ws;
+    if (a->abandoned) {
+        sonic__ws_release(a->io, a, sizeof *a);
+        return;
+    }
+    a->done = true;
+    a->err = err;
+}
+
+/* Should the loop be stopped before the operation is complete, the connection
+ * is ended: it cannot be left half-way through. */
+static int
+finish(sonic_ws *ws, struct await *a)
+{
+    int err = a->done ? 0 : sonic_io_run_until(ws->config->io, &a->done);
+
+    if (!a->done) {
+        a->abandoned = true;
+        a->m = NULL;
+        if (sonic__ws_forget_reader(ws))
+            sonic__ws_release(a->io, a, sizeof *a);
+        sonic_ws_terminate(ws);
+        return err;
+    }
+    err = a->err;
+    sonic__ws_release(a->io, a, sizeof *a);
+    return err;
+}
+
+int
+sonic_ws_connect(sonic_ws *ws, const char *url)
+{
+    int err;
+    struct await *a = begin_await(ws, &err);
+
+    if (a == NULL)
+        return err;
+    sonic_ws_async_connect(ws, url, on_done, a);
+    return finish(ws, a);
+}
+
+static void
+on_read(sonic_ws *ws, int err, const sonic_ws_message *m, void *ud)
+{
+    struct await *a = ud;
+
+    if (m != NULL && a->m != NULL)
+        *a->m = *m;
+    on_done(ws, err, a);
+}
+
+int
+sonic_ws_read(sonic_ws *ws, void *buf, size_t cap, sonic_ws_message *m)
+{
+    int err;
+    struct await *a = begin_await(ws, &err);
+
+    if (a == NULL)
+        return err;
+    a->m = m;
+    sonic_ws_async_read_into(ws, buf, cap, on_read, a);
+    return finish(ws, a);
+}
+
+int
+sonic_ws_write(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+               size_t len)
+{
+    int err;
+    struct await *a = begin_await(ws, &err);
+
+    if (a == NULL)
+        return err;
+    sonic_ws_async_send(ws, opcode, data, len, on_done, a);
+    return finish(ws, a);
+}
+
+void
+sonic_ws_async_close(sonic_ws *ws, uint16_t code, const char *reason,
+                     sonic_ws_fn *cb, void *ud)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+    int err = m == NULL ? -ENOMEM : m->close_cb != NULL ? -EBUSY : 0;
+
+    if (err == 0)
+        err = sonic_ws_close(ws, code, reason);
+    if (err < 0) {
+        cb(ws, err, ud);
+        return;
+    }
+    m->close_cb = cb;
+    m->close_ud = ud;
+}
+
+int
+sonic_ws_shut(sonic_ws *ws, uint16_t code, const char *reason)
+{
+    int err;
+    struct await *a = begin_await(ws, &err);
+
+    if (a == NULL)
+        return err;
+    sonic_ws_async_close(ws, code, reason, on_done, a);
+    return finish(ws, a);
+}
+
+/* ---- looking at one --------------------------------------------------- */
+
+bool
+sonic_ws_is_server(const sonic_ws *ws)
+{
+    return (ws->flags & SONIC__WS_SERVER) != 0;
+}
+
+const char *
+sonic_ws_subprotocol(const sonic_ws *ws)
+{
+    if (ws->subprotocol == SONIC__WS_OWN_SUBPROTOCOL)
+        return ws->more->subprotocol;
+    if (ws->subprotocol >= ws->config->opt.n_subprotocols)
+        return NULL;
+    return ws->config->opt.subprotocols[ws->subprotocol];
+}
+
+int
+sonic_ws_why_closed(const sonic_ws *ws, sonic_ws_close_record *out)
+{
+    if (sonic_ws_state(ws) != SONIC_WS_TERMINATED)
+        return SONIC_ESTATE;
+    if (ws->more == NULL)
+        return -ENOMEM;
+    *out = ws->more->record;
+    return 0;
+}
+
+sonic_stream *
+sonic_ws_next_layer(const sonic_ws *ws)
+{
+    return ws->stream;
+}
+
+sonic_io *
+sonic_ws_io(const sonic_ws *ws)
+{
+    return ws->config->io;
+}
+
+void *
+sonic_ws_user(const sonic_ws *ws)
+{
+    return ws->ud;
+}

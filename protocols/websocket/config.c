@@ -1,0 +1,270 @@
+/* Settings: defaults filled in, strings copied, shared by reference. */
+#include "websocket/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define MS INT64_C(1000000)
+#define S (1000 * MS)
+
+enum { CONNECTIONS = 1000000, HEAD = 16 * 1024, STRINGS_MAX = 1024 };
+#define MESSAGE ((uint64_t)16 << 20)
+#define MESSAGE_MAX (UINT64_C(1) << 32)
+
+/* One piece of memory for everything that the options point to. */
+struct sonic__ws_strings {
+    size_t size;
+    _Alignas(max_align_t) char bytes[];
+};
+
+/* Copies into bytes, or only counts when bytes is NULL. */
+struct packer {
+    char *bytes;
+    size_t used;
+};
+
+static void *
+pack(struct packer *p, const void *from, size_t n)
+{
+    size_t a = _Alignof(max_align_t);
+    void *to = p->bytes == NULL ? NULL : p->bytes + p->used;
+
+    if (to != NULL && n > 0)
+        memcpy(to, from, n);
+    p->used += (n + a - 1) / a * a;
+    return to;
+}
+
+static void
+pack_text(struct packer *p, const char **text)
+{
+    char *to;
+
+    if (*text == NULL)
+        return;
+    to = pack(p, *text, strlen(*text) + 1);
+    if (to != NULL)
+        *text = to;
+}
+
+static void
+pack_list(struct packer *p, const char *const **list, size_t n)
+{
+    const char **to = pack(p, *list, n * sizeof **list);
+
+    for (size_t i = 0; i < n; i++) {
+        const char *text = (*list)[i];
+
+        pack_text(p, &text);
+        if (to != NULL)
+            to[i] = text;
+    }
+    if (to != NULL)
+        *list = to;
+}
+
+static void
+pack_headers(struct packer *p, const sonic_ws_header **list, size_t n)
+{
+    sonic_ws_header *to = pack(p, *list, n * sizeof **list);
+
+    for (size_t i = 0; i < n; i++) {
+        sonic_ws_header h = (*list)[i];
+
+        pack_text(p, &h.name);
+        pack_text(p, &h.value);
+        if (to != NULL)
+            to[i] = h;
+    }
+    if (to != NULL)
+        *list = to;
+}
+
+static void
+pack_all(struct packer *p, struct sonic__ws_config *c)
+{
+    sonic_ws_options *o = &c->opt;
+
+    pack_list(p, &o->subprotocols, o->n_subprotocols);
+    pack_headers(p, &o->headers, o->n_headers);
+    pack_list(p, &o->origins, o->n_origins);
+    pack_text(p, &o->origin);
+    pack_text(p, &o->proxy);
+    pack_text(p, &o->connect_to);
+    pack_text(p, &o->path);
+    pack_text(p, &c->socket.device);
+    pack_text(p, &c->socket.bind);
+}
+
+static bool
+names_are_there(const sonic_ws_options *o)
+{
+    if (o->n_headers > STRINGS_MAX || o->n_subprotocols > STRINGS_MAX ||
+        o->n_origins > STRINGS_MAX)
+        return false;
+    for (size_t i = 0; i < o->n_headers; i++)
+        if (o->headers[i].name == NULL || o->headers[i].value == NULL)
+            return false;
+    for (size_t i = 0; i < o->n_subprotocols; i++)
+        if (o->subprotocols[i] == NULL)
+            return false;
+    for (size_t i = 0; i < o->n_origins; i++)
+        if (o->origins[i] == NULL)
+            return false;
+    return true;
+}
+
+static int
+fill_in(sonic_ws_options *o)
+{
+    if (o->max_message == 0)
+        o->max_message = MESSAGE;
+    if (o->max_head == 0)
+        o->max_head = HEAD;
+    if (o->handshake_timeout == 0)
+        o->handshake_timeout = 10 * S;
+    if (o->close_timeout == 0)
+        o->close_timeout = 5 * S;
+    if (o->pong_timeout == 0)
+        o->pong_timeout = o->ping_interval;
+    if (o->max_connections == 0)
+        o->max_connections = CONNECTIONS;
+    if (o->max_message > MESSAGE_MAX ||
+        o->max_head > SONIC__HTTP_HEAD_BYTES_MAX || o->handshake_timeout < 0 ||
+        o->close_timeout < 0 || o->read_idle < 0 || o->ping_interval < 0 ||
+        o->pong_timeout < 0 || !names_are_there(o) ||
+        (o->path != NULL && o->path[0] != '/'))
+        return SONIC_EOPTION;
+    return 0;
+}
+
+static void
+set_rules(struct sonic__ws_config *c)
+{
+    c->rules.simd = sonic__ws_simd_best();
+    c->rules.max_message = c->opt.max_message;
+    c->rules.expect.mask = c->server ? 0x80 : 0;
+    c->rules.utf8 = c->opt.no_utf8 != SONIC_ON;
+}
+
+/* Copy what the options point to into memory of the settings' own. */
+static int
+copy_strings(struct sonic__ws_config *c)
+{
+    struct packer p = {NULL, 0};
+    struct sonic__ws_config probe = *c;
+
+    if (c->opt.connect != NULL) {
+        c->connect = *c->opt.connect;
+        if (c->connect.socket != NULL) {
+            c->socket = *c->connect.socket;
+            c->connect.socket = &c->socket;
+        }
+        c->opt.connect = &c->connect;
+    }
+    probe = *c;
+    pack_all(&p, &probe);
+    c->strings = sonic__ws_alloc(c->io, sizeof *c->strings + p.used);
+    if (c->strings == NULL)
+        return -ENOMEM;
+    c->strings->size = p.used;
+    p = (struct packer){c->strings->bytes, 0};
+    pack_all(&p, c);
+    return 0;
+}
+
+int
+sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
+                     struct sonic__ws_config **out)
+{
+    static const sonic_ws_options defaults = SONIC_WS_OPTIONS_INIT;
+    struct sonic__ws_config *c = sonic__ws_alloc(io, sizeof *c);
+    int err;
+
+    if (c == NULL)
+        return -ENOMEM;
+    c->io = io;
+    c->refs = 1;
+    c->server = server;
+    c->opt = opt != NULL ? *opt : defaults;
+    err = fill_in(&c->opt);
+    if (err == 0)
+        err = copy_strings(c);
+    if (err < 0) {
+        sonic__ws_release(io, c, sizeof *c);
+        return err;
+    }
+    set_rules(c);
+    *out = c;
+    return 0;
+}
+
+void
+sonic__ws_config_drop(struct sonic__ws_config *c)
+{
+    if (--c->refs > 0)
+        return;
+    sonic_io_tie_remove(&c->tie);
+    sonic__ws_release(c->io, c->strings, sizeof *c->strings + c->strings->size);
+    sonic__ws_release(c->io, c, sizeof *c);
+}
+
+/* The io of a client's connection ends. */
+void
+sonic__ws_config_tied(sonic_io *io, bool freeing, void *ud)
+{
+    struct sonic__ws_config *c = ud;
+
+    (void)io;
+    if (freeing)
+        sonic_ws_free(c->solo);
+    else
+        sonic_ws_terminate(c->solo);
+}
+
+/* Settings of ws alone, equal to the shared ones. */
+int
+sonic__ws_config_own(sonic_ws *ws)
+{
+    struct sonic__ws_config *old = ws->config, *c;
+    int err;
+
+    if (old->refs == 1)
+        return 0;
+    err = sonic__ws_config_new(old->io, &old->opt, old->server, &c);
+    if (err < 0)
+        return err;
+    c->rules = old->rules;
+    c->handler = old->handler;
+    c->ud = old->ud;
+    c->owner = old->owner;
+    ws->config = c;
+    sonic__ws_config_drop(old);
+    return 0;
+}
+
+int
+sonic_ws_set_max_message(sonic_ws *ws, uint64_t bytes)
+{
+    int err;
+
+    if (bytes == 0 || bytes > MESSAGE_MAX)
+        return SONIC_EOPTION;
+    err = sonic__ws_config_own(ws);
+    if (err < 0)
+        return err;
+    ws->config->opt.max_message = bytes;
+    ws->config->rules.max_message = bytes;
+    return 0;
+}
+
+int
+sonic_ws_set_trace(sonic_ws *ws, const sonic_fsm_tracer *tracer)
+{
+    int err = sonic__ws_config_own(ws);
+
+    if (err < 0)
+        return err;
+    ws->config->rules.tracer = tracer;
+    return 0;
+}

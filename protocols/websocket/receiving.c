@@ -1,0 +1,371 @@
+/* The receiving half of a session: bytes from the stream to the parser, what
+ * the parser finds to the handler or to a read operation. */
+#include "websocket/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "websocket/close.h"
+
+static bool
+is_pulling(const sonic_ws *ws)
+{
+    return ws->more != NULL && ws->more->reader.cb != NULL;
+}
+
+static bool
+is_pushing(const sonic_ws *ws)
+{
+    const sonic_ws_handler *h = ws->handler;
+
+    return h != NULL && !(ws->flags & SONIC__WS_PAUSED) &&
+           (h->on_message != NULL || h->on_chunk != NULL ||
+            h->on_frame != NULL);
+}
+
+/* Is there anybody to deliver to?  While closing, what nobody wants is
+ * dropped: the peer's Close frame lies behind it. */
+static bool
+has_taker(const sonic_ws *ws)
+{
+    return is_pulling(ws) || is_pushing(ws) || sonic__ws_is_closing(ws);
+}
+
+static bool
+goes_on(const sonic_ws *ws)
+{
+    return sonic__ws_phase(ws) == SONIC__WS_DATA && has_taker(ws);
+}
+
+void
+sonic__ws_choose_delivery(sonic_ws *ws)
+{
+    const sonic_ws_handler *h = ws->handler;
+    enum sonic__ws_delivery d = SONIC__WS_WHOLE;
+
+    if (is_pulling(ws)) {
+        if (ws->more->reader.kind == READ_FRAME)
+            d = SONIC__WS_FRAMES;
+        else if (ws->more->reader.kind != READ_WHOLE)
+            d = SONIC__WS_CHUNKS;
+    } else if (h != NULL && h->on_message == NULL) {
+        if (h->on_chunk != NULL)
+            d = SONIC__WS_CHUNKS;
+        else if (h->on_frame != NULL)
+            d = SONIC__WS_FRAMES;
+    }
+    sonic__ws_parser_deliver(&ws->parser, d);
+}
+
+/* ---- read operations -------------------------------------------------- */
+
+static void
+finish_read(sonic_ws *ws, int err, const sonic_ws_message *m)
+{
+    struct sonic__ws_reader r = ws->more->reader;
+
+    ws->more->reader.cb = NULL;
+    sonic__ws_choose_delivery(ws);
+    r.cb(ws, err, m, r.ud);
+}
+
+void
+sonic__ws_fail_reader(sonic_ws *ws, int err)
+{
+    if (is_pulling(ws))
+        finish_read(ws, err, NULL);
+}
+
+bool
+sonic__ws_forget_reader(sonic_ws *ws)
+{
+    if (!is_pulling(ws))
+        return false;
+    ws->more->reader.cb = NULL;
+    return true;
+}
+
+/* A part of the message for the caller's buffer. */
+static void
+read_into(sonic_ws *ws, const sonic_ws_message *part)
+{
+    struct sonic__ws_reader *r = &ws->more->reader;
+    sonic_ws_message whole = *part;
+
+    if (part->len > r->cap - r->have) {
+        finish_read(ws, SONIC_EWS_TOOBIG, NULL);
+        sonic__ws_violated(ws, SONIC_EWS_TOOBIG);
+        return;
+    }
+    if (part->len > 0)
+        memcpy(r->buf + r->have, part->data, part->len);
+    r->have += part->len;
+    if (!part->last)
+        return;
+    whole.data = r->buf;
+    whole.len = r->have;
+    whole.first = true;
+    finish_read(ws, 0, &whole);
+}
+
+/* ---- the parser's sink ------------------------------------------------ */
+
+static bool
+on_message(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n, void *ud)
+{
+    sonic_ws *ws = ud;
+    sonic_ws_message m = {data, n, opcode, 0, true, true};
+
+    (void)flags;
+    if (is_pulling(ws) && ws->more->reader.kind == READ_INTO)
+        read_into(ws, &m); /* asked for when the message had begun */
+    else if (is_pulling(ws))
+        finish_read(ws, 0, &m);
+    else if (is_pushing(ws) && ws->handler->on_message != NULL)
+        ws->handler->on_message(ws, &m, ws->ud);
+    return goes_on(ws);
+}
+
+static bool
+on_chunk(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n, void *ud)
+{
+    sonic_ws *ws = ud;
+    sonic_ws_message m = {data,
+                          n,
+                          opcode,
+                          0,
+                          (flags & SONIC__WS_FIRST) != 0,
+                          (flags & SONIC__WS_LAST) != 0};
+
+    if (is_pulling(ws) && ws->more->reader.kind == READ_INTO)
+        read_into(ws, &m);
+    else if (is_pulling(ws))
+        finish_read(ws, 0, &m);
+    else if (is_pushing(ws) && ws->handler->on_chunk != NULL)
+        ws->handler->on_chunk(ws, &m, ws->ud);
+    return goes_on(ws);
+}
+
+static void
+take_control(sonic_ws *ws, uint8_t opcode, const uint8_t *data, size_t n)
+{
+    struct sonic__ws_cause why = {.side = SONIC_WS_PEER,
+                                  .layer = SONIC_WS_LAYER_CLOSE};
+    const uint8_t *reason;
+    int err;
+
+    if (opcode == SONIC_WS_PING)
+        sonic__ws_pong_back(ws, data, n);
+    else if (opcode == SONIC_WS_PONG)
+        sonic__ws_keepalive_pong(ws, data, n);
+    if (opcode != SONIC_WS_CLOSE)
+        return;
+    err = sonic__ws_close_parse(data, n, &why.code, &reason, &why.reason_len);
+    if (err < 0) {
+        sonic__ws_violated(ws, err);
+        return;
+    }
+    why.reason = (const char *)reason;
+    why.code_to_send =
+        why.code == SONIC_WS_NO_STATUS ? SONIC_WS_NORMAL : why.code;
+    sonic__ws_heard_close(ws, &why);
+}
+
+static bool
+on_control(uint8_t opcode, uint8_t *data, size_t n, void *ud)
+{
+    sonic_ws *ws = ud;
+
+    take_control(ws, opcode, data, n);
+    if (ws->handler != NULL && ws->handler->on_control != NULL &&
+        !(ws->flags & SONIC__WS_FREED))
+        ws->handler->on_control(ws, (enum sonic_ws_opcode)opcode, data, n,
+                                ws->ud);
+    return goes_on(ws);
+}
+
+static bool
+on_frame(bool fin, uint8_t rsv, uint8_t opcode, uint8_t *data, size_t n,
+         void *ud)
+{
+    sonic_ws *ws = ud;
+    sonic_ws_message m = {data, n, opcode, rsv, opcode != SONIC_WS_CONTINUATION,
+                          fin};
+
+    if (opcode >= SONIC_WS_CLOSE)
+        take_control(ws, opcode, data, n);
+    if (is_pulling(ws))
+        finish_read(ws, 0, &m);
+    else if (is_pushing(ws) && ws->handler->on_frame != NULL)
+        ws->handler->on_frame(ws, &m, ws->ud);
+    return goes_on(ws);
+}
+
+static const struct sonic__ws_sink sink = {
+    .on_message = on_message,
+    .on_chunk = on_chunk,
+    .on_frame = on_frame,
+    .on_control = on_control,
+};
+
+/* ---- bytes ------------------------------------------------------------ */
+
+static void
+receive_frames(sonic_ws *ws, uint8_t *data, size_t len)
+{
+    sonic_stream *s = ws->stream;
+    struct sonic__ws_progress done;
+    size_t left;
+    int r;
+
+    ws->flags |= SONIC__WS_PARSING;
+    r = sonic__ws_parse(&ws->parser, &ws->config->rules, &sink, ws, data, len,
+                        &done);
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
+    if (ws->stream != s)
+        return; /* it ended meanwhile */
+    sonic_stream_trim(s, done.trimmed);
+    sonic_stream_consume(s, done.consumed);
+    if (r < 0 && sonic__ws_phase(ws) == SONIC__WS_DATA)
+        sonic__ws_violated(ws, r);
+    if (sonic__ws_phase(ws) == SONIC__WS_NOISE) {
+        sonic_stream_consume(s, SIZE_MAX);
+        sonic__ws_arm(ws, 1, 0);
+        return;
+    }
+    if (!goes_on(ws))
+        return;
+    left = sonic_stream_buffered(s);
+    sonic__ws_arm(ws, r == 1 ? 1 : left + 1, done.want);
+}
+
+static void
+on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
+{
+    sonic_ws *ws = ud;
+
+    if (s != ws->stream) { /* one of a connection before this one */
+        sonic__ws_drop(ws);
+        return;
+    }
+    ws->flags &= (uint8_t)~SONIC__WS_ARMED;
+    if (err == 0 && ws->more != NULL)
+        sonic__ws_keepalive_read(ws);
+    if (err == 0) {
+        switch (sonic__ws_phase(ws)) {
+        case SONIC__WS_HEADS:
+            sonic__ws_open_bytes(ws, data, len);
+            break;
+        case SONIC__WS_DATA:
+            receive_frames(ws, data, len);
+            break;
+        case SONIC__WS_NOISE:
+            sonic_stream_consume(s, len);
+            sonic__ws_arm(ws, 1, 0);
+            break;
+        case SONIC__WS_SILENCE:
+            break;
+        }
+    } else {
+        sonic__ws_lost(ws, err);
+    }
+    sonic__ws_drop(ws);
+}
+
+void
+sonic__ws_arm(sonic_ws *ws, size_t min, size_t want)
+{
+    if (ws->stream == NULL || (ws->flags & SONIC__WS_ARMED))
+        return;
+    ws->flags |= SONIC__WS_ARMED;
+    sonic__ws_hold(ws);
+    sonic_stream_lend(ws->stream, min, want, on_bytes, ws);
+}
+
+/* A taker has come: look at what is there, then at what comes. */
+void
+sonic__ws_go_on(sonic_ws *ws)
+{
+    if (!(ws->flags & SONIC__WS_PARSING) && goes_on(ws))
+        sonic__ws_arm(ws, 1, 0);
+}
+
+/* ---- the public half -------------------------------------------------- */
+
+static void
+begin_read(sonic_ws *ws, enum sonic__ws_read_kind kind, void *buf, size_t cap,
+           sonic_ws_read_fn *cb, void *ud)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+    int err = 0;
+
+    if (m == NULL)
+        err = -ENOMEM;
+    else if (m->reader.cb != NULL)
+        err = -EBUSY;
+    else if (ws->flags & SONIC__WS_FREED)
+        err = SONIC_ECLOSED;
+    else if (sonic_ws_state(ws) >= SONIC_WS_CLOSED_BY_PEER)
+        err = sonic__ws_outcome(ws);
+    else if (sonic__ws_phase(ws) != SONIC__WS_DATA)
+        err = SONIC_ESTATE;
+    if (err < 0) {
+        cb(ws, err, NULL, ud);
+        return;
+    }
+    m->reader.cb = cb;
+    m->reader.ud = ud;
+    m->reader.buf = buf;
+    m->reader.cap = cap;
+    m->reader.have = 0;
+    m->reader.kind = kind;
+    sonic__ws_choose_delivery(ws);
+    sonic__ws_go_on(ws);
+}
+
+void
+sonic_ws_async_read(sonic_ws *ws, sonic_ws_read_fn *cb, void *ud)
+{
+    begin_read(ws, READ_WHOLE, NULL, 0, cb, ud);
+}
+
+void
+sonic_ws_async_read_into(sonic_ws *ws, void *buf, size_t cap,
+                         sonic_ws_read_fn *cb, void *ud)
+{
+    begin_read(ws, READ_INTO, buf, cap, cb, ud);
+}
+
+void
+sonic_ws_async_read_chunk(sonic_ws *ws, sonic_ws_read_fn *cb, void *ud)
+{
+    begin_read(ws, READ_CHUNK, NULL, 0, cb, ud);
+}
+
+void
+sonic_ws_async_read_frame(sonic_ws *ws, sonic_ws_read_fn *cb, void *ud)
+{
+    begin_read(ws, READ_FRAME, NULL, 0, cb, ud);
+}
+
+void
+sonic_ws_pause(sonic_ws *ws)
+{
+    ws->flags |= SONIC__WS_PAUSED;
+}
+
+void
+sonic_ws_resume(sonic_ws *ws)
+{
+    ws->flags &= (uint8_t)~SONIC__WS_PAUSED;
+    sonic__ws_go_on(ws);
+}
+
+void
+sonic_ws_set_handler(sonic_ws *ws, const sonic_ws_handler *handler, void *ud)
+{
+    ws->handler = handler;
+    ws->ud = ud;
+    sonic__ws_choose_delivery(ws);
+    sonic__ws_go_on(ws);
+}

@@ -1,0 +1,373 @@
+/* The sending half of a session.  A server's payload goes out as it is; a
+ * client's is masked on its way into the queue, in one pass. */
+#include "websocket/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "websocket/close.h"
+
+enum {
+    PIECE = 16 * 1024,       /* bytes masked into the queue at a time */
+    FLUSH_EVERY = 256 * 1024 /* bytes of a large message between flushes */
+};
+
+/* ---- the queue's marks ------------------------------------------------ */
+
+static void
+on_drained(sonic_stream *s, int err, size_t n, void *ud)
+{
+    sonic_ws *ws = ud;
+    struct sonic__ws_more *m = ws->more;
+
+    (void)n;
+    if (s == ws->stream) {
+        ws->flags &= (uint8_t)~SONIC__WS_DRAINING;
+        if (err == 0 && m != NULL && m->pong_waits) {
+            m->pong_waits = false;
+            sonic__ws_send_control(ws, SONIC_WS_PONG, m->pong, m->pong_len);
+        }
+        if (err == 0 && !(ws->flags & SONIC__WS_FREED) && ws->handler &&
+            ws->handler->on_drain != NULL)
+            ws->handler->on_drain(ws, ws->ud);
+    }
+    sonic__ws_drop(ws);
+}
+
+/* The queue stands above its high-water mark: say so once when it does not. */
+void
+sonic__ws_watch_drain(sonic_ws *ws)
+{
+    if ((ws->flags & SONIC__WS_DRAINING) || ws->stream == NULL)
+        return;
+    ws->flags |= SONIC__WS_DRAINING;
+    sonic__ws_hold(ws);
+    sonic_stream_async_drain(ws->stream, on_drained, ws);
+}
+
+/* What sending returns: at 1 a drain event is on its way. */
+static inline int
+sent(sonic_ws *ws, int ret)
+{
+    if (ret == 1)
+        sonic__ws_watch_drain(ws);
+    return ret;
+}
+
+/* ---- frames ----------------------------------------------------------- */
+
+static int
+send_plain(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
+           const void *data, size_t len)
+{
+    uint8_t head[SONIC__WS_HEADER_MAX];
+    size_t n = sonic__ws_frame_encode(head, fin, rsv, opcode, len, NULL);
+
+    return sent(ws, sonic_stream_send_framed(ws->stream, head, n, data, len));
+}
+
+/* One piece: the header, if it is the first, and masked payload. */
+static int
+send_piece(sonic_ws *ws, const uint8_t *head, size_t n_head,
+           const uint8_t *data, size_t len, uint32_t key)
+{
+    uint8_t *to = sonic_stream_reserve(ws->stream, n_head + len);
+
+    if (to == NULL)
+        return -ENOMEM;
+    if (n_head > 0)
+        memcpy(to, head, n_head);
+    if (len > 0)
+        ws->config->rules.simd->mask(to + n_head, data, len, key);
+    return sonic_stream_commit(ws->stream, n_head + len);
+}
+
+static int
+send_masked(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
+            const uint8_t *data, size_t len)
+{
+    uint8_t head[SONIC__WS_HEADER_MAX];
+    uint32_t key;
+    size_t done = len < PIECE ? len : PIECE, n, unflushed = done;
+    int ret = sonic_io_random(ws->config->io, &key, sizeof key);
+
+    if (ret < 0)
+        return ret; /* 5.3: an unpredictable key, or nothing is sent */
+    if (len > PIECE && !sonic_stream_has_room(ws->stream, len + sizeof head))
+        return SONIC_EQUEUE;
+    n = sonic__ws_frame_encode(head, fin, rsv, opcode, len, &key);
+    ret = send_piece(ws, head, n, data, done, key);
+    if (ret < 0) /* nothing is queued: say why */
+        return sonic_stream_has_room(ws->stream, n + done) ? ret : SONIC_EQUEUE;
+    while (ret >= 0 && done < len) {
+        size_t piece = len - done < PIECE ? len - done : PIECE;
+
+        ret = send_piece(ws, NULL, 0, data + done, piece,
+                         sonic__ws_key_rotate(key, done));
+        done += piece;
+        unflushed += piece;
+        if (ret >= 0 && unflushed >= FLUSH_EVERY) {
+            unflushed = 0;
+            if (sonic_stream_flush(ws->stream) < 0)
+                break; /* the read side will tell */
+        }
+    }
+    if (ret < 0) /* half a frame is out: nothing can follow it */
+        sonic__ws_lost(ws, ret);
+    return sent(ws, ret);
+}
+
+static inline int
+send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
+           const void *data, size_t len)
+{
+    if (ws->flags & SONIC__WS_SERVER)
+        return send_plain(ws, fin, rsv, opcode, data, len);
+    return send_masked(ws, fin, rsv, opcode, data, len);
+}
+
+int
+sonic__ws_send_control(sonic_ws *ws, uint8_t opcode, const void *data,
+                       size_t len)
+{
+    return send_frame(ws, true, 0, opcode, data, len);
+}
+
+int
+sonic__ws_send_close(sonic_ws *ws, uint16_t code, const char *reason,
+                     size_t len)
+{
+    uint8_t payload[SONIC__WS_CONTROL_MAX];
+    int n = 0;
+
+    if (code != 0)
+        n = sonic__ws_close_encode(payload, code, (const uint8_t *)reason, len);
+    if (n < 0)
+        return n;
+    return sonic__ws_send_control(ws, SONIC_WS_CLOSE, payload, (size_t)n);
+}
+
+/* Answer a ping.  A peer that pings and does not read gets the newest pong
+ * only (5.5.3), so that pongs do not fill the queue. */
+void
+sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len)
+{
+    struct sonic__ws_more *m;
+
+    if (!sonic__ws_may_send(ws))
+        return;
+    if (!(ws->flags & SONIC__WS_DRAINING)) {
+        sonic__ws_send_control(ws, SONIC_WS_PONG, data, len);
+        return;
+    }
+    m = sonic__ws_more(ws);
+    if (m == NULL)
+        return;
+    if (len > 0)
+        memcpy(m->pong, data, len);
+    m->pong_len = (uint8_t)len;
+    m->pong_waits = true;
+}
+
+/* ---- the public half -------------------------------------------------- */
+
+static uint8_t
+part_of(const sonic_ws *ws)
+{
+    return ws->more != NULL ? ws->more->part : 0;
+}
+
+static bool
+is_data(enum sonic_ws_opcode opcode)
+{
+    return opcode == SONIC_WS_TEXT || opcode == SONIC_WS_BINARY;
+}
+
+/* 0, or why no message may begin now. */
+static inline int
+refusal(const sonic_ws *ws, enum sonic_ws_opcode opcode)
+{
+    if (!sonic__ws_may_send(ws))
+        return SONIC_ESTATE;
+    if (!is_data(opcode))
+        return SONIC_EWS_OPCODE;
+    return part_of(ws) != 0 ? SONIC_EWS_FRAGMENT : 0;
+}
+
+int
+sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+              size_t len)
+{
+    int err = refusal(ws, opcode);
+
+    if (err < 0)
+        return err;
+    return send_frame(ws, true, 0, (uint8_t)opcode, data, len);
+}
+
+int
+sonic_ws_send_part(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+                   size_t len, bool last)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+    int ret;
+
+    if (m == NULL)
+        return -ENOMEM;
+    if (!sonic__ws_may_send(ws))
+        return SONIC_ESTATE;
+    if (m->part == 0 && !is_data(opcode))
+        return SONIC_EWS_OPCODE;
+    ret =
+        send_frame(ws, last, 0, m->part != 0 ? 0 : (uint8_t)opcode, data, len);
+    if (ret >= 0)
+        m->part = last ? 0 : (uint8_t)opcode;
+    return ret;
+}
+
+int
+sonic_ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv,
+                    enum sonic_ws_opcode opcode, const void *data, size_t len)
+{
+    if (!sonic__ws_may_send(ws))
+        return SONIC_ESTATE;
+    if (rsv & (uint8_t)~ws->config->rules.expect.rsv)
+        return SONIC_EWS_RSV;
+    if (opcode == SONIC_WS_PING || opcode == SONIC_WS_PONG) {
+        if (!fin || len > SONIC__WS_CONTROL_MAX || rsv != 0)
+            return SONIC_EWS_CONTROL;
+    } else if (!is_data(opcode) && opcode != SONIC_WS_CONTINUATION) {
+        return SONIC_EWS_OPCODE;
+    }
+    return send_frame(ws, fin, rsv, (uint8_t)opcode, data, len);
+}
+
+static int
+ping_or_pong(sonic_ws *ws, uint8_t opcode, const void *data, size_t len)
+{
+    if (!sonic__ws_may_send(ws))
+        return SONIC_ESTATE;
+    if (len > SONIC__WS_CONTROL_MAX)
+        return SONIC_EWS_CONTROL;
+    return sonic__ws_send_control(ws, opcode, data, len);
+}
+
+int
+sonic_ws_ping(sonic_ws *ws, const void *data, size_t len)
+{
+    return ping_or_pong(ws, SONIC_WS_PING, data, len);
+}
+
+int
+sonic_ws_pong(sonic_ws *ws, const void *data, size_t len)
+{
+    return ping_or_pong(ws, SONIC_WS_PONG, data, len);
+}
+
+/* Header bytes that n bytes of payload need. */
+static size_t
+header_size(const sonic_ws *ws, size_t n)
+{
+    size_t ext = n < 126 ? 0 : n < 65536 ? 2 : 8;
+
+    return 2 + ext + (ws->flags & SONIC__WS_SERVER ? 0 : 4);
+}
+
+uint8_t *
+sonic_ws_reserve(sonic_ws *ws, size_t n)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+    uint8_t *p;
+
+    if (m == NULL || n > 16000 || refusal(ws, SONIC_WS_BINARY) < 0)
+        return NULL;
+    m->reserved = (uint8_t)header_size(ws, n);
+    p = sonic_stream_reserve(ws->stream, m->reserved + n);
+    return p == NULL ? NULL : p + m->reserved;
+}
+
+int
+sonic_ws_commit(sonic_ws *ws, enum sonic_ws_opcode opcode, size_t n)
+{
+    struct sonic__ws_more *m = ws->more;
+    size_t head;
+    uint32_t key = 0;
+    uint8_t *p;
+    int err = refusal(ws, opcode);
+
+    if (err == 0 && (m == NULL || m->reserved == 0))
+        err = SONIC_ESTATE;
+    if (err == 0 && !(ws->flags & SONIC__WS_SERVER))
+        err = sonic_io_random(ws->config->io, &key, sizeof key);
+    if (err < 0)
+        return err;
+    p = sonic_stream_reserve(ws->stream, m->reserved + n); /* the same room */
+    if (p == NULL)
+        return SONIC_EQUEUE;
+    head = header_size(ws, n);
+    if (head != m->reserved)
+        memmove(p + head, p + m->reserved, n);
+    m->reserved = 0;
+    if (!(ws->flags & SONIC__WS_SERVER))
+        ws->config->rules.simd->mask(p + head, p + head, n, key);
+    sonic__ws_frame_encode(p, true, 0, (uint8_t)opcode, n,
+                           ws->flags & SONIC__WS_SERVER ? NULL : &key);
+    return sent(ws, sonic_stream_commit(ws->stream, head + n));
+}
+
+/* ---- with a callback -------------------------------------------------- */
+
+struct send_op {
+    sonic_ws *ws;
+    sonic_ws_fn *cb;
+    void *ud;
+};
+
+static void
+on_sent(sonic_stream *s, int err, size_t n, void *ud)
+{
+    struct send_op *op = ud;
+    struct send_op local = *op;
+
+    (void)s;
+    (void)n;
+    sonic__ws_release(local.ws->config->io, op, sizeof *op);
+    local.cb(local.ws, err, local.ud);
+    sonic__ws_drop(local.ws);
+}
+
+void
+sonic_ws_async_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+                    size_t len, sonic_ws_fn *cb, void *ud)
+{
+    struct send_op *op = NULL;
+    uint8_t head[SONIC__WS_HEADER_MAX];
+    int err = refusal(ws, opcode);
+
+    if (err == 0) {
+        op = sonic__ws_alloc(ws->config->io, sizeof *op);
+        err = op == NULL ? -ENOMEM : 0;
+    }
+    if (err == 0 && !(ws->flags & SONIC__WS_SERVER))
+        err = send_masked(ws, true, 0, (uint8_t)opcode, data, len);
+    if (err < 0) {
+        sonic__ws_release(ws->config->io, op, sizeof *op);
+        cb(ws, err, ud);
+        return;
+    }
+    *op = (struct send_op){ws, cb, ud};
+    sonic__ws_hold(ws);
+    if (ws->flags & SONIC__WS_SERVER)
+        sonic_stream_async_write_framed(
+            ws->stream, head,
+            sonic__ws_frame_encode(head, true, 0, (uint8_t)opcode, len, NULL),
+            data, len, on_sent, op);
+    else /* completes when all that was queued before it has gone */
+        sonic_stream_async_write(ws->stream, NULL, 0, on_sent, op);
+}
+
+size_t
+sonic_ws_queued(const sonic_ws *ws)
+{
+    return ws->stream != NULL ? sonic_stream_queued(ws->stream) : 0;
+}

@@ -1,0 +1,580 @@
+/* The server: requests judged, connections kept, and let go gracefully. */
+#include "websocket/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEAD_FIRST_TRY = 1024, NOT_LISTED = -1 };
+
+struct listening {
+    sonic_ws_server *server;
+    sonic_listener *listener;
+    struct listening *next;
+};
+
+struct sonic_ws_server {
+    sonic_io *io;
+    struct sonic__ws_config *config;
+    struct listening *listeners;
+    sonic_ws **v; /* NULL where one went while `walking` */
+    uint32_t n, cap, live;
+    unsigned walking;
+    unsigned holds; /* the owner's, one for each accept under way */
+    bool freed;
+    sonic_ws_drain_fn *drain_cb;
+    void *drain_ud;
+    sonic_timer *drain_timer;
+    sonic_ws_drained drained;
+    sonic_io_tie tie;
+};
+
+/* ---- the list --------------------------------------------------------- */
+
+static int
+list_add(sonic_ws_server *s, sonic_ws *ws)
+{
+    if (s->n == s->cap) {
+        uint32_t cap = s->cap == 0 ? 16 : s->cap + s->cap / 2;
+        sonic_ws **v = sonic__ws_alloc(s->io, cap * sizeof *v);
+
+        if (v == NULL)
+            return -ENOMEM;
+        if (s->n > 0)
+            memcpy(v, s->v, s->n * sizeof *v);
+        sonic__ws_release(s->io, s->v, s->cap * sizeof *v);
+        s->v = v;
+        s->cap = cap;
+    }
+    ws->index = s->n;
+    s->v[s->n++] = ws;
+    s->live++;
+    return 0;
+}
+
+static void
+list_compact(sonic_ws_server *s)
+{
+    uint32_t to = 0;
+
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->v[i] != NULL) {
+            s->v[to] = s->v[i];
+            s->v[to]->index = to;
+            to++;
+        }
+    s->n = to;
+}
+
+static void
+list_remove(sonic_ws_server *s, sonic_ws *ws)
+{
+    sonic_ws *last = s->v[s->n - 1];
+
+    s->v[ws->index] = NULL;
+    if (s->walking == 0) { /* the last one takes its place */
+        s->v[ws->index] = last;
+        last->index = ws->index;
+        s->n--;
+    }
+    ws->index = UINT32_MAX;
+    s->live--;
+}
+
+static void
+walk(sonic_ws_server *s, void (*fn)(sonic_ws *ws, void *ud), void *ud)
+{
+    uint32_t n = s->n;
+
+    s->walking++;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->v[i] != NULL)
+            fn(s->v[i], ud);
+    if (--s->walking == 0)
+        list_compact(s);
+}
+
+static void
+drop(sonic_ws_server *s)
+{
+    if (--s->holds > 0)
+        return;
+    sonic__ws_release(s->io, s->v, s->cap * sizeof *s->v);
+    sonic__ws_config_drop(s->config);
+    sonic__ws_release(s->io, s, sizeof *s);
+}
+
+static void
+finish_drain(sonic_ws_server *s, int err)
+{
+    sonic_ws_drain_fn *cb = s->drain_cb;
+    sonic_ws_drained counts = s->drained;
+
+    s->drain_cb = NULL;
+    sonic_timer_free(s->drain_timer);
+    s->drain_timer = NULL;
+    if (cb != NULL)
+        cb(s, err, &counts, s->drain_ud);
+}
+
+void
+sonic__ws_server_remove(sonic_ws_server *s, sonic_ws *ws, bool clean)
+{
+    if (ws->index == UINT32_MAX)
+        return;
+    list_remove(s, ws);
+    if (s->drain_cb == NULL)
+        return;
+    if (clean)
+        s->drained.clean++;
+    else
+        s->drained.reset++;
+    if (s->live == 0)
+        finish_drain(s, 0);
+}
+
+/* ---- requests --------------------------------------------------------- */
+
+static int
+send_rejection(sonic_ws *ws, const struct sonic__ws_rejection *r)
+{
+    char first[HEAD_FIRST_TRY], *text = first;
+    int n = sonic__ws_rejection_build(r, first, sizeof first), ret;
+
+    if (n < 0)
+        return n;
+    if ((size_t)n > sizeof first) {
+        text = sonic__ws_alloc(ws->config->io, (size_t)n);
+        if (text == NULL)
+            return -ENOMEM;
+        n = sonic__ws_rejection_build(r, text, (size_t)n);
+    }
+    ret = sonic_stream_send(ws->stream, text, (size_t)n);
+    if (text != first)
+        sonic__ws_release(ws->config->io, text, (size_t)n);
+    return ret;
+}
+
+/* Answer with a status.  What a hook asked for and may not be sent becomes a
+ * plain 500. */
+void
+sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    struct sonic__ws_rejection r = {.status = why->status, .body = why->reason};
+
+    if (why->reply != NULL) {
+        r.reason = why->reply->reason;
+        r.body = why->reply->body;
+        r.headers = why->reply->headers;
+        r.n_headers = why->reply->n_headers;
+    }
+    if (r.status == 0)
+        r.status = 500;
+    if (send_rejection(ws, &r) < 0)
+        send_rejection(ws, &(struct sonic__ws_rejection){.status = 500});
+}
+
+static void
+refuse(sonic_ws *ws, int err, unsigned status, const char *text,
+       const sonic_ws_reply *reply)
+{
+    struct sonic__ws_cause why = {
+        .err = err,
+        .side = reply != NULL ? SONIC_WS_US : SONIC_WS_PEER,
+        .layer = SONIC_WS_LAYER_HANDSHAKE,
+        .status = (uint16_t)status,
+        .reason = text,
+        .reason_len = text != NULL ? strlen(text) : 0,
+        .reply = reply,
+    };
+
+    sonic__ws_refused(ws, &why);
+}
+
+static bool
+path_matches(const sonic_ws_options *o, struct sonic__http_str target)
+{
+    const char *query = memchr(target.ptr, '?', target.len);
+
+    if (query != NULL)
+        target.len = (size_t)(query - target.ptr);
+    return o->path == NULL || sonic__http_str_is(target, o->path);
+}
+
+static bool
+origin_allowed(const sonic_ws_options *o, struct sonic__http_str origin)
+{
+    for (size_t i = 0; i < o->n_origins; i++)
+        if (origin.ptr != NULL &&
+            sonic__http_str_is_nocase(origin, o->origins[i]))
+            return true;
+    return o->n_origins == 0;
+}
+
+/* The status that the settings answer a correct request with; 101: the hook
+ * decides. */
+static unsigned
+judge(const sonic_ws *ws, const struct sonic__ws_asked *asked)
+{
+    const sonic_ws_options *o = &ws->config->opt;
+    const sonic_ws_server *s = ws->config->owner;
+
+    if (s->drain_cb != NULL || s->live > o->max_connections)
+        return 503;
+    if (!path_matches(o, asked->target))
+        return 404;
+    return origin_allowed(o, asked->origin) ? 101 : 403;
+}
+
+static int
+choose_subprotocol(sonic_ws *ws, const char *window, const char *chosen,
+                   const char **out)
+{
+    const sonic_ws_options *o = &ws->config->opt;
+    struct sonic__ws_opening *open = ws->u.opening;
+    int i;
+
+    *out = chosen;
+    if (chosen == NULL) {
+        i = sonic__ws_subprotocol_choose(&open->head, window, o->subprotocols,
+                                         o->n_subprotocols);
+        if (i >= 0) {
+            ws->subprotocol = (uint8_t)i;
+            *out = o->subprotocols[i];
+        }
+        return 0;
+    }
+    if (sonic__ws_more(ws) == NULL)
+        return -ENOMEM;
+    ws->more->subprotocol = sonic__ws_copy(ws->config->io, chosen);
+    ws->subprotocol = SONIC__WS_OWN_SUBPROTOCOL;
+    return ws->more->subprotocol != NULL ? 0 : -ENOMEM;
+}
+
+static int
+send_consent(sonic_ws *ws, const char *window,
+             const struct sonic__ws_asked *asked, const sonic_ws_reply *reply)
+{
+    struct sonic__ws_response r = {.key = asked->key,
+                                   .headers = reply->headers,
+                                   .n_headers = reply->n_headers};
+    char first[HEAD_FIRST_TRY], *text = first;
+    int n, ret = choose_subprotocol(ws, window, reply->subprotocol,
+                                    &r.subprotocol);
+
+    if (ret < 0)
+        return ret;
+    n = sonic__ws_response_build(&r, first, sizeof first);
+    if (n < 0)
+        return n;
+    if ((size_t)n > sizeof first) {
+        text = sonic__ws_alloc(ws->config->io, (size_t)n);
+        if (text == NULL)
+            return -ENOMEM;
+        n = sonic__ws_response_build(&r, text, (size_t)n);
+    }
+    ret = sonic_stream_send(ws->stream, text, (size_t)n);
+    if (text != first)
+        sonic__ws_release(ws->config->io, text, (size_t)n);
+    return ret < 0 ? ret : 0;
+}
+
+void
+sonic__ws_serve_request(sonic_ws *ws, const char *window, size_t size)
+{
+    const sonic_ws_options *o = &ws->config->opt;
+    sonic_ws_head view = {&ws->u.opening->head, window};
+    sonic_ws_reply reply = {.status = 101};
+    struct sonic__ws_asked asked;
+    unsigned status;
+    int err = sonic__ws_request_check(view.head, window, &asked);
+
+    if (err < 0) {
+        refuse(ws, err, asked.status, asked.why, NULL);
+        return;
+    }
+    status = judge(ws, &asked);
+    if (status != 101) {
+        refuse(ws, SONIC_EWS_REJECTED, status, NULL, NULL);
+        return;
+    }
+    if (o->on_upgrade != NULL)
+        o->on_upgrade(ws, &view, &reply, ws->ud);
+    if (sonic__ws_phase(ws) != SONIC__WS_HEADS)
+        return; /* ended by the hook */
+    if (reply.status != 101) {
+        refuse(ws, SONIC_EWS_REJECTED, reply.status, reply.body, &reply);
+        return;
+    }
+    err = send_consent(ws, window, &asked, &reply);
+    if (err < 0) {
+        refuse(ws, err, 500, NULL, NULL);
+        return;
+    }
+    if (reply.handler != NULL)
+        ws->handler = reply.handler;
+    if (reply.ud != NULL)
+        ws->ud = reply.ud;
+    sonic_stream_consume(ws->stream, size);
+    sonic__ws_upgraded(ws);
+    sonic__ws_go_on(ws);
+}
+
+/* ---- the public half -------------------------------------------------- */
+
+int
+sonic_ws_server_accept(sonic_ws_server *s, sonic_stream *stream, sonic_ws **out)
+{
+    sonic_ws *ws;
+    int err = s->freed ? SONIC_ECLOSED
+                       : sonic__ws_make(s->config, s->config->handler,
+                                        s->config->ud, &ws);
+
+    if (err < 0) {
+        sonic_stream_free(stream);
+        return err;
+    }
+    err = sonic__ws_opening_new(ws);
+    if (err == 0)
+        err = list_add(s, ws);
+    if (err < 0) {
+        sonic_stream_free(stream);
+        sonic__ws_drop(ws);
+        return err;
+    }
+    ws->stream = stream;
+    sonic__ws_hold(ws);
+    err = sonic__ws_accept_begin(ws);
+    if (err < 0)
+        sonic_ws_free(ws);
+    else if (out != NULL)
+        *out = ws;
+    sonic__ws_drop(ws);
+    return err < 0 ? err : 0;
+}
+
+static void
+on_accept(sonic_listener *l, int err, sonic_stream *stream, void *ud)
+{
+    struct listening *li = ud;
+    sonic_ws_server *s = li->server;
+
+    if (err == -ECANCELED || err == SONIC_ECLOSED || s->freed) {
+        sonic_stream_free(stream);
+        sonic__ws_release(s->io, li, sizeof *li);
+        drop(s);
+        return;
+    }
+    if (err == 0)
+        err = sonic_ws_server_accept(s, stream, NULL);
+    /* An error was one connection's; the listener knows when to rest. */
+    sonic_listener_async_accept(l, on_accept, li);
+}
+
+int
+sonic_ws_server_listen(sonic_ws_server *s, const char *address,
+                       const sonic_listener_options *opt, sonic_address *bound)
+{
+    struct listening *li;
+    int err;
+
+    if (s->freed || s->drain_cb != NULL)
+        return SONIC_ESTATE;
+    li = sonic__ws_alloc(s->io, sizeof *li);
+    if (li == NULL)
+        return -ENOMEM;
+    err = sonic_listener_new(s->io, address, opt, &li->listener);
+    if (err == 0 && bound != NULL &&
+        (err = sonic_listener_address(li->listener, bound)) < 0)
+        sonic_listener_free(li->listener);
+    if (err < 0) {
+        sonic__ws_release(s->io, li, sizeof *li);
+        return err;
+    }
+    li->server = s;
+    li->next = s->listeners;
+    s->listeners = li;
+    s->holds++;
+    sonic_listener_async_accept(li->listener, on_accept, li);
+    return 0;
+}
+
+/* Each listener's pending accept is cancelled, and lets go of the rest. */
+static void
+stop_listening(sonic_ws_server *s)
+{
+    struct listening *li;
+
+    while ((li = s->listeners) != NULL) {
+        s->listeners = li->next;
+        sonic_listener_free(li->listener);
+    }
+}
+
+static void
+free_one(sonic_ws *ws, void *ud)
+{
+    (void)ud;
+    sonic_ws_free(ws);
+}
+
+static void
+terminate_one(sonic_ws *ws, void *ud)
+{
+    (void)ud;
+    sonic_ws_terminate(ws);
+}
+
+static void
+on_io_end(sonic_io *io, bool freeing, void *ud)
+{
+    sonic_ws_server *s = ud;
+
+    (void)io;
+    if (freeing) {
+        sonic_ws_server_free(s);
+        return;
+    }
+    stop_listening(s);
+    walk(s, terminate_one, NULL);
+}
+
+int
+sonic_ws_server_new(sonic_io *io, const sonic_ws_options *opt,
+                    const sonic_ws_handler *handler, void *ud,
+                    sonic_ws_server **out)
+{
+    sonic_ws_server *s = sonic__ws_alloc(io, sizeof *s);
+    int err;
+
+    if (s == NULL)
+        return -ENOMEM;
+    err = sonic__ws_config_new(io, opt, true, &s->config);
+    if (err < 0) {
+        sonic__ws_release(io, s, sizeof *s);
+        return err;
+    }
+    s->io = io;
+    s->holds = 1;
+    s->config->handler = handler;
+    s->config->ud = ud;
+    s->config->owner = s;
+    sonic_io_tie_add(io, &s->tie, on_io_end, s);
+    *out = s;
+    return 0;
+}
+
+void
+sonic_ws_server_free(sonic_ws_server *s)
+{
+    if (s == NULL || s->freed)
+        return;
+    s->freed = true;
+    sonic_io_tie_remove(&s->tie);
+    stop_listening(s);
+    if (s->drain_cb != NULL)
+        finish_drain(s, -ECANCELED);
+    walk(s, free_one, NULL);
+    drop(s);
+}
+
+size_t
+sonic_ws_server_count(const sonic_ws_server *s)
+{
+    return s->live;
+}
+
+struct each {
+    void (*fn)(sonic_ws *ws, void *ud);
+    void *ud;
+};
+
+static void
+each_open(sonic_ws *ws, void *ud)
+{
+    const struct each *e = ud;
+
+    if (sonic_ws_state(ws) == SONIC_WS_OPEN)
+        e->fn(ws, e->ud);
+}
+
+void
+sonic_ws_server_each(sonic_ws_server *s, void (*fn)(sonic_ws *ws, void *ud),
+                     void *ud)
+{
+    struct each e = {fn, ud};
+
+    walk(s, each_open, &e);
+}
+
+/* ---- draining --------------------------------------------------------- */
+
+static void
+on_drain_late(sonic_timer *t, int err, void *ud)
+{
+    sonic_ws_server *s = ud;
+
+    if (err == 0 && t == s->drain_timer)
+        walk(s, terminate_one, NULL);
+    drop(s);
+}
+
+static void
+drain_one(sonic_ws *ws, void *ud)
+{
+    (void)ud;
+    if (sonic__ws_phase(ws) == SONIC__WS_HEADS)
+        refuse(ws, SONIC_EWS_REJECTED, 503, NULL, NULL);
+    else
+        (void)sonic_ws_close(ws, SONIC_WS_GOING_AWAY, NULL);
+}
+
+void
+sonic_ws_server_async_drain(sonic_ws_server *s, int64_t timeout,
+                            sonic_ws_drain_fn *cb, void *ud)
+{
+    sonic_ws_drained none = {0, 0};
+    int err =
+        s->drain_cb != NULL ? -EBUSY : sonic_timer_new(s->io, &s->drain_timer);
+
+    if (err < 0) {
+        cb(s, err, &none, ud);
+        return;
+    }
+    s->drain_cb = cb;
+    s->drain_ud = ud;
+    s->drained = none;
+    stop_listening(s);
+    s->holds += 2; /* the timer's, and this call's */
+    sonic_timer_once(s->drain_timer, timeout, on_drain_late, s);
+    walk(s, drain_one, NULL);
+    if (s->live == 0 && s->drain_cb != NULL)
+        finish_drain(s, 0);
+    drop(s);
+}
+
+/* ---- heads, for the hooks --------------------------------------------- */
+
+const char *
+sonic_ws_head_field(const sonic_ws_head *head, const char *name, size_t *len)
+{
+    struct sonic__http_str value = {NULL, 0};
+
+    if (sonic__http_count(head->head, head->window, name, &value) == 0)
+        value = (struct sonic__http_str){NULL, 0};
+    *len = value.len;
+    return value.ptr;
+}
+
+const char *
+sonic_ws_head_target(const sonic_ws_head *head, size_t *len)
+{
+    *len = head->head->target.len;
+    return head->window + head->head->target.off;
+}
+
+unsigned
+sonic_ws_head_status(const sonic_ws_head *head)
+{
+    return head->head->status;
+}

@@ -1,0 +1,687 @@
+/* The session machine: see session.def.  An action does what its row says;
+ * the state has changed before it runs. */
+#include "websocket/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "websocket/close.h"
+
+typedef int fsm_act(sonic_ws *ws, const struct sonic__ws_cause *why);
+static fsm_act act_connect, act_await_head, act_ask, act_ask_proxy, act_open,
+    act_refuse, act_say_close, act_reply, act_acked, act_fail, act_give_up,
+    act_end, act_busy, act_not_open, act_nothing, act_impossible;
+
+#define FSM_NAME "ws-session"
+#define FSM_DEF "websocket/session.def"
+#define FSM_INFO sonic__ws_session_fsm
+#include <sonicio/fsm_build.h>
+
+static const struct sonic__ws_cause no_cause = {0};
+
+static int
+step(sonic_ws *ws, enum fsm_event e, const struct sonic__ws_cause *why)
+{
+    const struct fsm_cell *c =
+        fsm_step(&ws->state, e, ws->config->rules.tracer);
+
+    return c->act(ws, why);
+}
+
+static bool
+is_server(const sonic_ws *ws)
+{
+    return (ws->flags & SONIC__WS_SERVER) != 0;
+}
+
+/* ---- memory and references -------------------------------------------- */
+
+void *
+sonic__ws_alloc(sonic_io *io, size_t n)
+{
+    const sonic_mem *mem = sonic_io_mem(io);
+    void *p = mem->alloc(n, mem->ud);
+
+    return p == NULL ? NULL : memset(p, 0, n);
+}
+
+void
+sonic__ws_release(sonic_io *io, void *p, size_t n)
+{
+    const sonic_mem *mem = sonic_io_mem(io);
+
+    if (p != NULL)
+        mem->free(p, n, mem->ud);
+}
+
+char *
+sonic__ws_copy(sonic_io *io, const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *p = sonic__ws_alloc(io, n);
+
+    return p == NULL ? NULL : memcpy(p, text, n);
+}
+
+void
+sonic__ws_release_text(sonic_io *io, char *text)
+{
+    if (text != NULL)
+        sonic__ws_release(io, text, strlen(text) + 1);
+}
+
+struct sonic__ws_more *
+sonic__ws_more(sonic_ws *ws)
+{
+    if (ws->more == NULL)
+        ws->more = sonic__ws_alloc(ws->config->io, sizeof *ws->more);
+    return ws->more;
+}
+
+void
+sonic__ws_more_reset(sonic_ws *ws)
+{
+    sonic__ws_release_text(ws->config->io, ws->more->subprotocol);
+    memset(ws->more, 0, sizeof *ws->more);
+}
+
+void
+sonic__ws_hold(sonic_ws *ws)
+{
+    assert(ws->refs < UINT8_MAX);
+    ws->refs++;
+}
+
+void
+sonic__ws_drop(sonic_ws *ws)
+{
+    sonic_io *io = ws->config->io;
+
+    assert(ws->refs > 0);
+    if (--ws->refs > 0)
+        return;
+    assert(ws->stream == NULL);
+    sonic__ws_opening_free(ws);
+    if (ws->more != NULL) {
+        sonic_timer_free(ws->more->timer);
+        sonic__ws_release_text(io, ws->more->subprotocol);
+        sonic__ws_release(io, ws->more, sizeof *ws->more);
+    }
+    sonic__ws_config_drop(ws->config);
+    sonic__ws_release(io, ws, sizeof *ws);
+}
+
+int
+sonic__ws_make(struct sonic__ws_config *config, const sonic_ws_handler *handler,
+               void *ud, sonic_ws **out)
+{
+    sonic_ws *ws = sonic__ws_alloc(config->io, sizeof *ws);
+
+    if (ws == NULL)
+        return -ENOMEM;
+    ws->config = config;
+    config->refs++;
+    ws->handler = handler;
+    ws->ud = ud;
+    ws->refs = 1;
+    ws->subprotocol = SONIC__WS_NO_SUBPROTOCOL;
+    if (config->server)
+        ws->flags = SONIC__WS_SERVER;
+    *out = ws;
+    return 0;
+}
+
+/* ---- the record ------------------------------------------------------- */
+
+static bool
+may_succeed_later(const struct sonic__ws_cause *why)
+{
+    switch (why->layer) {
+    case SONIC_WS_LAYER_RESOLVE:
+    case SONIC_WS_LAYER_CONNECT:
+    case SONIC_WS_LAYER_TRANSPORT:
+        return why->err != SONIC_EADDRESS && why->err != -ECANCELED;
+    case SONIC_WS_LAYER_HANDSHAKE:
+        return why->err == -ETIMEDOUT || why->status >= 500 ||
+               why->status == 408 || why->status == 429;
+    case SONIC_WS_LAYER_CLOSE:
+        return why->code == SONIC_WS_GOING_AWAY || why->code == 1012 ||
+               why->code == SONIC_WS_TRY_AGAIN;
+    default:
+        return false;
+    }
+}
+
+/* The first reason stands; what follows from it adds nothing. */
+static void
+note(sonic_ws *ws, const struct sonic__ws_cause *why, enum sonic_ws_state in)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+    sonic_ws_close_record *r;
+    size_t n = why->reason_len;
+
+    if (m == NULL || m->record.layer != SONIC_WS_LAYER_NONE)
+        return;
+    r = &m->record;
+    r->side = why->side;
+    r->layer = why->layer;
+    r->state = in;
+    r->error = why->err;
+    r->code = why->code != 0 ? why->code : SONIC_WS_ABNORMAL;
+    r->status = why->status;
+    r->retryable = may_succeed_later(why);
+    if (n >= sizeof r->reason)
+        n = sizeof r->reason - 1;
+    if (n > 0)
+        memcpy(r->reason, why->reason, n);
+    else if (why->err < 0)
+        snprintf(r->reason, sizeof r->reason, "%s", sonic_strerror(why->err));
+}
+
+int
+sonic__ws_outcome(const sonic_ws *ws)
+{
+    const struct sonic__ws_more *m = ws->more;
+
+    if (m == NULL)
+        return -ENOMEM;
+    if (m->record.clean)
+        return SONIC_EWS_CLOSED;
+    return m->record.error < 0 ? m->record.error : SONIC_EWS_ABNORMAL;
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+/* From the loop: everything that still waits for this connection is told. */
+static void
+on_end(sonic_io *io, void *ud)
+{
+    sonic_ws *ws = ud;
+    struct sonic__ws_more *m = ws->more;
+    struct sonic__ws_opening *opening = ws->u.opening;
+    sonic_ws_close_record local = {.layer = SONIC_WS_LAYER_TRANSPORT,
+                                   .error = -ENOMEM,
+                                   .code = SONIC_WS_ABNORMAL};
+    const sonic_ws_close_record *why = m != NULL ? &m->record : &local;
+    sonic_ws_fn *cb = opening != NULL ? opening->cb : NULL;
+    void *cb_ud = opening != NULL ? opening->ud : NULL;
+    bool clean = why->clean;
+
+    (void)io;
+    sonic__ws_opening_free(ws);
+    ws->flags &= (uint8_t)~SONIC__WS_END_POSTED;
+    if (cb != NULL)
+        cb(ws, sonic__ws_outcome(ws), cb_ud);
+    sonic__ws_fail_reader(ws, sonic__ws_outcome(ws));
+    if (m != NULL && m->close_cb != NULL) {
+        cb = m->close_cb;
+        m->close_cb = NULL;
+        cb(ws, clean ? 0 : sonic__ws_outcome(ws), m->close_ud);
+    }
+    if (is_server(ws))
+        sonic__ws_server_remove(ws->config->owner, ws, clean);
+    if (!(ws->flags & SONIC__WS_FREED) && ws->handler != NULL &&
+        ws->handler->on_close != NULL) {
+        local = *why; /* the callback may connect again */
+        ws->handler->on_close(ws, &local, ws->ud);
+    }
+    if (is_server(ws) && !(ws->flags & SONIC__WS_FREED)) {
+        ws->flags |= SONIC__WS_FREED;
+        sonic__ws_drop(ws);
+    }
+    sonic__ws_drop(ws);
+}
+
+static int
+act_end(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    sonic_stream *s = ws->stream;
+    sonic_io *io = ws->config->io;
+
+    note(ws, why, sonic_ws_state(ws));
+    if (ws->more != NULL) {
+        sonic_timer_free(ws->more->timer);
+        ws->more->timer = NULL;
+        if (s != NULL)
+            ws->more->record.unsent = sonic_stream_queued(s);
+    }
+    if (ws->u.opening != NULL) {
+        sonic_timer_free(ws->u.opening->timer);
+        ws->u.opening->timer = NULL;
+    }
+    ws->stream = NULL;
+    ws->flags &= (uint8_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
+    if (s != NULL && why->err == -ETIMEDOUT)
+        sonic_stream_reset(s);
+    sonic_stream_free(s);
+    sonic__ws_hold(ws);
+    ws->flags |= SONIC__WS_END_POSTED;
+    if (sonic_io_post(io, on_end, ws) < 0)
+        on_end(io, ws);
+    return 0;
+}
+
+/* Our last word is said.  A server ends TCP, a client lets it (7.1.1). */
+static void
+await_end(sonic_ws *ws, bool shut)
+{
+    if (shut)
+        sonic_stream_shutdown(ws->stream);
+    sonic__ws_close_timer(ws);
+    if (!(ws->flags & SONIC__WS_PARSING))
+        sonic__ws_arm(ws, 1, 0);
+}
+
+/* ---- actions ---------------------------------------------------------- */
+
+static int
+act_connect(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)why;
+    return sonic__ws_open_connect(ws);
+}
+
+static int
+act_await_head(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)why;
+    return sonic__ws_open_await(ws);
+}
+
+static int
+act_ask(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)why;
+    return sonic__ws_open_ask(ws);
+}
+
+static int
+act_ask_proxy(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)why;
+    return sonic__ws_open_ask_proxy(ws);
+}
+
+static int
+act_open(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    struct sonic__ws_opening *opening = ws->u.opening;
+    sonic_ws_fn *cb = opening->cb;
+    void *ud = opening->ud;
+
+    (void)why;
+    opening->cb = NULL;
+    sonic__ws_opening_free(ws);
+    sonic__ws_parser_init(&ws->parser, SONIC__WS_WHOLE);
+    sonic__ws_choose_delivery(ws);
+    sonic__ws_keepalive_start(ws);
+    if (ws->handler != NULL && ws->handler->on_open != NULL)
+        ws->handler->on_open(ws, ws->ud);
+    if (cb != NULL)
+        cb(ws, 0, ud);
+    return 0;
+}
+
+static int
+act_refuse(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    note(ws, why, SONIC_WS_HANDSHAKE);
+    if (is_server(ws))
+        sonic__ws_serve_refusal(ws, why);
+    await_end(ws, true);
+    return 0;
+}
+
+static int
+act_say_close(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    int err;
+
+    note(ws, why, SONIC_WS_OPEN);
+    err = sonic__ws_send_close(ws, why->code_to_send, why->reason,
+                               why->reason_len);
+    if (err < 0) {
+        sonic__ws_lost(ws, err);
+        return 0;
+    }
+    sonic__ws_close_timer(ws);
+    if (!(ws->flags & SONIC__WS_PARSING))
+        sonic__ws_arm(ws, 1, 0); /* a paused connection too */
+    return 0;
+}
+
+static int
+act_reply(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    note(ws, why, SONIC_WS_OPEN);
+    ws->flags |= SONIC__WS_HEARD;
+    if (sonic__ws_send_close(ws, why->code_to_send, NULL, 0) >= 0 && ws->more)
+        ws->more->record.clean = true;
+    await_end(ws, is_server(ws));
+    return 0;
+}
+
+static int
+act_acked(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+
+    if (m != NULL) {
+        m->record.clean = true;
+        m->record.error = 0;
+        if (m->record.layer == SONIC_WS_LAYER_NONE)
+            note(ws, why, SONIC_WS_CLOSED_BY_US);
+    }
+    await_end(ws, is_server(ws));
+    return 0;
+}
+
+static int
+act_fail(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    note(ws, why, SONIC_WS_OPEN);
+    sonic__ws_send_close(ws, why->code_to_send, why->reason, why->reason_len);
+    await_end(ws, true);
+    return 0;
+}
+
+static int
+act_give_up(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+
+    if (m != NULL)
+        m->record.error = why->err;
+    await_end(ws, true);
+    return 0;
+}
+
+static int
+act_busy(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)ws;
+    (void)why;
+    return -EBUSY;
+}
+
+static int
+act_not_open(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)ws;
+    (void)why;
+    return SONIC_ESTATE;
+}
+
+static int
+act_nothing(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)ws;
+    (void)why;
+    return 0;
+}
+
+static int
+act_impossible(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)ws;
+    (void)why;
+    assert(!"session.def: a cell that cannot happen");
+    return SONIC_ESTATE;
+}
+
+/* ---- events ----------------------------------------------------------- */
+
+int
+sonic__ws_begin(sonic_ws *ws)
+{
+    return step(ws, E_CONNECT, &no_cause);
+}
+
+int
+sonic__ws_accept_begin(sonic_ws *ws)
+{
+    return step(ws, E_ACCEPT, &no_cause);
+}
+
+void
+sonic__ws_connected(sonic_ws *ws, bool at_proxy)
+{
+    int err = step(ws, at_proxy ? E_AT_PROXY : E_CONNECTED, &no_cause);
+
+    if (err < 0)
+        sonic__ws_lost(ws, err);
+}
+
+void
+sonic__ws_tunnelled(sonic_ws *ws)
+{
+    int err = step(ws, E_TUNNELLED, &no_cause);
+
+    if (err < 0)
+        sonic__ws_lost(ws, err);
+}
+
+void
+sonic__ws_upgraded(sonic_ws *ws)
+{
+    step(ws, E_UPGRADED, &no_cause);
+}
+
+void
+sonic__ws_rejected(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    step(ws, E_REJECTED, why);
+}
+
+void
+sonic__ws_refused(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    step(ws, E_REFUSED, why);
+}
+
+void
+sonic__ws_heard_close(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    step(ws, E_HEAR_CLOSE, why);
+}
+
+static uint16_t
+close_code_of(int err)
+{
+    switch (err) {
+#define X(name, value, close, text)                                            \
+    case value:                                                                \
+        return close;
+        SONIC_ERROR_LIST(X)
+#undef X
+    }
+    return 0;
+}
+
+/* The peer broke the protocol, or we cannot go on: fail the connection. */
+void
+sonic__ws_violated(sonic_ws *ws, int err)
+{
+    uint16_t code = close_code_of(err);
+    const char *text = sonic_strerror(err);
+    struct sonic__ws_cause why = {
+        .err = err,
+        .side = code != 0 ? SONIC_WS_PEER : SONIC_WS_US,
+        .layer = SONIC_WS_LAYER_PROTOCOL,
+        .code_to_send = code != 0 ? code : SONIC_WS_INTERNAL,
+        .reason = text,
+        .reason_len = strlen(text),
+    };
+
+    if (why.reason_len > SONIC__WS_REASON_MAX)
+        why.reason_len = SONIC__WS_REASON_MAX;
+    why.code = why.code_to_send;
+    step(ws, E_VIOLATION, &why);
+}
+
+/* What part of the way a connection has come. */
+static enum sonic_ws_layer
+layer_of(const sonic_ws *ws, int err)
+{
+    switch (ws->state) {
+    case S_CONNECTING:
+        return err == SONIC_ERESOLVE ? SONIC_WS_LAYER_RESOLVE
+                                     : SONIC_WS_LAYER_CONNECT;
+    case S_PROXYING:
+        return SONIC_WS_LAYER_PROXY;
+    case S_UPGRADING:
+        return SONIC_WS_LAYER_HANDSHAKE;
+    case S_CLOSING:
+        return SONIC_WS_LAYER_CLOSE;
+    default:
+        return SONIC_WS_LAYER_TRANSPORT;
+    }
+}
+
+void
+sonic__ws_lost(sonic_ws *ws, int err)
+{
+    struct sonic__ws_cause why = {.err = err, .side = SONIC_WS_NOBODY};
+
+    why.layer = layer_of(ws, err);
+    if (err == SONIC_EOF) {
+        why.side = SONIC_WS_PEER;
+        why.err = SONIC_EWS_ABNORMAL;
+    }
+    if (err == -ECANCELED)
+        why.side = SONIC_WS_US;
+    step(ws, err == SONIC_EOF ? E_EOF : E_BROKEN, &why);
+}
+
+void
+sonic__ws_late(sonic_ws *ws, int err)
+{
+    struct sonic__ws_cause why = {.err = err, .side = SONIC_WS_US};
+
+    why.layer = layer_of(ws, err);
+    if (is_server(ws) && ws->state == S_UPGRADING) {
+        why.status = 408;
+        sonic__ws_refused(ws, &why);
+        return;
+    }
+    if (ws->state == S_CLOSING && ws->more != NULL)
+        ws->more->record.error = err; /* the close was not answered */
+    step(ws, E_LATE, &why);
+}
+
+int
+sonic_ws_close(sonic_ws *ws, uint16_t code, const char *reason)
+{
+    size_t n = reason != NULL ? strlen(reason) : 0;
+    uint8_t test[SONIC__WS_CONTROL_MAX];
+    struct sonic__ws_cause why = {
+        .side = SONIC_WS_US,
+        .layer = SONIC_WS_LAYER_CLOSE,
+        .code = code != 0 ? code : SONIC_WS_NO_STATUS,
+        .code_to_send = code,
+        .reason = reason,
+        .reason_len = n,
+    };
+    int err;
+
+    if (code == 0 && n > 0)
+        return SONIC_EWS_CLOSE; /* 5.5.1: a reason follows a code */
+    if (code != 0) {
+        err = sonic__ws_close_encode(test, code, (const uint8_t *)reason, n);
+        if (err < 0)
+            return err;
+    }
+    sonic__ws_hold(ws);
+    err = step(ws, E_SAY_CLOSE, &why);
+    sonic__ws_drop(ws);
+    return err;
+}
+
+void
+sonic_ws_terminate(sonic_ws *ws)
+{
+    struct sonic__ws_cause why = {.err = -ECANCELED, .side = SONIC_WS_US};
+
+    why.layer = layer_of(ws, -ECANCELED);
+    step(ws, E_TERMINATE, &why);
+}
+
+void
+sonic_ws_free(sonic_ws *ws)
+{
+    if (ws == NULL || (ws->flags & SONIC__WS_FREED))
+        return;
+    ws->flags |= SONIC__WS_FREED;
+    sonic_ws_terminate(ws);
+    if (is_server(ws))
+        sonic__ws_server_remove(ws->config->owner, ws, false);
+    sonic__ws_drop(ws);
+}
+
+/* ---- what the states mean --------------------------------------------- */
+
+bool
+sonic__ws_may_send(const sonic_ws *ws)
+{
+    return ws->state == S_OPEN;
+}
+
+bool
+sonic__ws_is_over(const sonic_ws *ws)
+{
+    return ws->state == S_CLOSED || ws->state == S_IDLE;
+}
+
+enum sonic_ws_state
+sonic_ws_state(const sonic_ws *ws)
+{
+    switch (ws->state) {
+    case S_IDLE:
+        return SONIC_WS_IDLE;
+    case S_OPEN:
+        return SONIC_WS_OPEN;
+    case S_CLOSING:
+        return SONIC_WS_CLOSED_BY_US;
+    case S_ENDING:
+        if (ws->more != NULL && !ws->more->record.clean)
+            return SONIC_WS_CLOSED_BY_US; /* failed: ours is the only close */
+        if ((ws->flags & SONIC__WS_HEARD) && sonic_ws_queued(ws) > 0)
+            return SONIC_WS_CLOSED_BY_PEER;
+        return SONIC_WS_CLOSE_ACKED;
+    case S_CLOSED:
+        return SONIC_WS_TERMINATED;
+    default:
+        return SONIC_WS_HANDSHAKE;
+    }
+}
+
+enum sonic__ws_phase
+sonic__ws_phase(const sonic_ws *ws)
+{
+    switch (ws->state) {
+    case S_PROXYING:
+    case S_UPGRADING:
+        return SONIC__WS_HEADS;
+    case S_OPEN:
+    case S_CLOSING:
+        return SONIC__WS_DATA;
+    case S_ENDING:
+        return SONIC__WS_NOISE;
+    default:
+        return SONIC__WS_SILENCE;
+    }
+}
+
+bool
+sonic__ws_is_proxying(const sonic_ws *ws)
+{
+    return ws->state == S_PROXYING;
+}
+
+bool
+sonic__ws_is_closing(const sonic_ws *ws)
+{
+    return ws->state == S_CLOSING;
+}

@@ -1,0 +1,220 @@
+/* session.h - the inside of sonic_ws
+ *
+ * 104 bytes for an open connection at rest.  What it needs beyond that it has
+ * while it needs it: `opening` until it is open, `more` for timers, read
+ * operations and the close record.
+ *
+ * A sonic_ws is kept alive by references: the owner's, one for each operation
+ * of the stream or timer that will come back to it, and one for each frame of
+ * its own on the stack.
+ */
+#ifndef SONICIO_WEBSOCKET_SESSION_H
+#define SONICIO_WEBSOCKET_SESSION_H
+
+#include <sonicio/timer.h>
+#include <sonicio/url.h>
+#include <sonicio/websocket.h>
+
+#include "websocket/handshake.h"
+#include "websocket/parser.h"
+#include "websocket/proxy.h"
+
+/* Settings, shared by the connections of a server; a connection that changes
+ * one of its own gets a copy. */
+struct sonic__ws_config {
+    sonic_io *io;
+    unsigned refs;
+    bool server;
+    struct sonic__ws_rules rules;
+    sonic_ws_options opt; /* every default filled in */
+    sonic_connect_options connect;
+    sonic_socket_options socket;
+    struct sonic__ws_strings *strings; /* what opt points to, copied */
+    const sonic_ws_handler *handler;   /* a server's, for all */
+    void *ud;
+    sonic_ws_server *owner; /* a server's */
+    sonic_ws *solo;         /* a client's */
+    sonic_io_tie tie;       /* a client's */
+};
+
+struct sonic_ws_head {
+    const struct sonic__http_head *head;
+    const char *window;
+};
+
+/* Why the session takes a step; what an action needs to know. */
+struct sonic__ws_cause {
+    int err;
+    enum sonic_ws_side side;
+    enum sonic_ws_layer layer;
+    uint16_t code;      /* of a Close frame; 0 none */
+    uint16_t status;    /* HTTP */
+    const char *reason; /* not terminated */
+    size_t reason_len;
+    const sonic_ws_reply *reply; /* a server's refusal */
+    uint16_t code_to_send;       /* 0: an empty Close frame */
+};
+
+enum sonic__ws_read_kind { READ_WHOLE, READ_INTO, READ_CHUNK, READ_FRAME };
+
+/* A pending read operation. */
+struct sonic__ws_reader {
+    sonic_ws_read_fn *cb; /* NULL: none */
+    void *ud;
+    enum sonic__ws_read_kind kind;
+    uint8_t *buf;
+    size_t cap, have;
+};
+
+/* Needed sometimes. */
+struct sonic__ws_more {
+    struct sonic__ws_reader reader;
+    sonic_timer *timer; /* keep-alive, then the closing handshake */
+    sonic_ws_fn *close_cb;
+    void *close_ud;
+    sonic_ws_close_record record;
+    int64_t last_read, next_ping, pong_due, ping_sent, rtt;
+    uint64_t ping_id;
+    uint8_t reserved; /* header bytes that sonic_ws_reserve left room for */
+    uint8_t part;     /* opcode of a message being sent in parts, or 0 */
+    uint8_t pong_len; /* newest pong that the queue had no room for */
+    bool pong_waits;
+    bool closing; /* the timer is the close timer */
+    uint8_t pong[SONIC__WS_CONTROL_MAX];
+    char *subprotocol; /* one that a hook chose itself */
+};
+
+/* Needed until the connection is open. */
+struct sonic__ws_opening {
+    sonic_timer *timer;
+    sonic_ws_fn *cb; /* of async_connect */
+    void *ud;
+    sonic_url url;
+    char *url_text;
+    struct sonic__ws_request request;
+    struct sonic__http_head head;
+    struct sonic__http_field fields[SONIC__HTTP_HEAD_FIELDS];
+    struct sonic__proxy proxy;
+    struct sonic__proxy_options proxy_options;
+    sonic_url proxy_url;
+};
+
+enum {
+    SONIC__WS_ARMED = 1,    /* a lend is pending */
+    SONIC__WS_PAUSED = 2,   /* by the caller */
+    SONIC__WS_PARSING = 4,  /* its parser is on the stack */
+    SONIC__WS_DRAINING = 8, /* a drain is pending */
+    SONIC__WS_FREED = 16,   /* by its owner: no callbacks any more */
+    SONIC__WS_SERVER = 32,  /* role */
+    SONIC__WS_HEARD = 64,   /* the peer's Close came first */
+    SONIC__WS_END_POSTED = 128
+};
+
+enum { SONIC__WS_NO_SUBPROTOCOL = 255, SONIC__WS_OWN_SUBPROTOCOL = 254 };
+
+struct sonic_ws {
+    sonic_stream *stream;
+    struct sonic__ws_config *config;
+    const sonic_ws_handler *handler;
+    void *ud;
+    struct sonic__ws_more *more;
+    union {
+        struct sonic__ws_opening *opening; /* CONNECTING to UPGRADING */
+        size_t unused;
+    } u;
+    struct sonic__ws_parser parser;
+    uint32_t index; /* in the server's list */
+    uint8_t refs;
+    uint8_t state; /* session.def */
+    uint8_t flags;
+    uint8_t subprotocol; /* index in the settings */
+};
+
+/* session.c: the machine.  Each returns what the action returns. */
+int sonic__ws_begin(sonic_ws *ws); /* CONNECT */
+int sonic__ws_accept_begin(sonic_ws *ws);
+void sonic__ws_connected(sonic_ws *ws, bool at_proxy);
+void sonic__ws_tunnelled(sonic_ws *ws);
+void sonic__ws_upgraded(sonic_ws *ws);
+void sonic__ws_rejected(sonic_ws *ws, const struct sonic__ws_cause *why);
+void sonic__ws_refused(sonic_ws *ws, const struct sonic__ws_cause *why);
+void sonic__ws_heard_close(sonic_ws *ws, const struct sonic__ws_cause *why);
+void sonic__ws_violated(sonic_ws *ws, int err);
+void sonic__ws_lost(sonic_ws *ws, int err); /* EOF or BROKEN */
+void sonic__ws_late(sonic_ws *ws, int err);
+bool sonic__ws_may_send(const sonic_ws *ws);
+bool sonic__ws_is_over(const sonic_ws *ws);
+
+/* What the bytes that come are. */
+enum sonic__ws_phase {
+    SONIC__WS_HEADS,  /* of the proxy, the handshake */
+    SONIC__WS_DATA,   /* frames */
+    SONIC__WS_NOISE,  /* nothing any more */
+    SONIC__WS_SILENCE /* there is no stream */
+};
+enum sonic__ws_phase sonic__ws_phase(const sonic_ws *ws);
+bool sonic__ws_is_proxying(const sonic_ws *ws);
+bool sonic__ws_is_closing(const sonic_ws *ws);
+void sonic__ws_hold(sonic_ws *ws);
+void sonic__ws_drop(sonic_ws *ws);
+struct sonic__ws_more *sonic__ws_more(sonic_ws *ws);
+void sonic__ws_more_reset(sonic_ws *ws);       /* before another connection */
+void *sonic__ws_alloc(sonic_io *io, size_t n); /* zeroed */
+void sonic__ws_release(sonic_io *io, void *p, size_t n);
+char *sonic__ws_copy(sonic_io *io, const char *text);
+void sonic__ws_release_text(sonic_io *io, char *text);
+int sonic__ws_make(struct sonic__ws_config *config,
+                   const sonic_ws_handler *handler, void *ud, sonic_ws **out);
+
+/* config.c */
+int sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
+                         struct sonic__ws_config **out);
+int sonic__ws_config_own(sonic_ws *ws); /* before changing it for ws alone */
+void sonic__ws_config_drop(struct sonic__ws_config *c);
+void sonic__ws_config_tied(sonic_io *io, bool freeing, void *ud);
+
+/* opening.c */
+int sonic__ws_open_connect(sonic_ws *ws);
+int sonic__ws_open_ask(sonic_ws *ws);
+int sonic__ws_open_await(sonic_ws *ws);
+void sonic__ws_open_bytes(sonic_ws *ws, uint8_t *data, size_t len);
+int sonic__ws_opening_new(sonic_ws *ws);
+void sonic__ws_opening_free(sonic_ws *ws);
+
+/* tunnel.c */
+int sonic__ws_proxy_prepare(sonic_ws *ws);
+int sonic__ws_open_ask_proxy(sonic_ws *ws);
+void sonic__ws_proxy_bytes(sonic_ws *ws, const char *window, size_t len);
+void sonic__ws_proxy_free(sonic_ws *ws, struct sonic__ws_opening *o);
+
+/* serving.c */
+void sonic__ws_serve_request(sonic_ws *ws, const char *window, size_t size);
+void sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why);
+void sonic__ws_server_remove(sonic_ws_server *server, sonic_ws *ws, bool clean);
+
+/* receiving.c */
+void sonic__ws_arm(sonic_ws *ws, size_t min, size_t want);
+void sonic__ws_go_on(sonic_ws *ws); /* if there is somebody to deliver to */
+void sonic__ws_fail_reader(sonic_ws *ws, int err);
+bool sonic__ws_forget_reader(sonic_ws *ws); /* its callback never runs */
+void sonic__ws_choose_delivery(sonic_ws *ws);
+int sonic__ws_outcome(const sonic_ws *ws); /* for operations at the end */
+
+/* sending.c */
+int sonic__ws_send_control(sonic_ws *ws, uint8_t opcode, const void *data,
+                           size_t len);
+int sonic__ws_send_close(sonic_ws *ws, uint16_t code, const char *reason,
+                         size_t len);
+void sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len);
+void sonic__ws_watch_drain(sonic_ws *ws);
+
+/* keepalive.c */
+void sonic__ws_keepalive_start(sonic_ws *ws);
+void sonic__ws_keepalive_read(sonic_ws *ws);
+void sonic__ws_keepalive_pong(sonic_ws *ws, const uint8_t *data, size_t len);
+/* ENDING and CLOSING: end it when the time is up. */
+void sonic__ws_close_timer(sonic_ws *ws);
+
+extern const sonic_fsm sonic__ws_session_fsm;
+
+#endif
