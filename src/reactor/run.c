@@ -107,10 +107,11 @@ take_queue(sonic_io *io)
 static int
 gather(sonic_io *io, int64_t timeout)
 {
+    uint64_t handlers = io->handlers;
     int n;
 
-    sonic__flush_dirty(io);
-    if (io->queue.head != NULL || io->dirty != NULL)
+    sonic__flush_dirty(io); /* may complete what the caller waits for */
+    if (io->queue.head != NULL || io->dirty != NULL || io->handlers != handlers)
         timeout = 0;
     if (timeout != 0 && io->heap_n > 0)
         timeout = shorter(io, timeout, io->heap[0].deadline);
