@@ -70,7 +70,7 @@ SONIC_API SONIC_MUST_CHECK int sonic_pipe_new(sonic_io *io,
 typedef struct sonic_connect_options {
     size_t size;
     int64_t timeout; /* nanoseconds for everything: name, addresses, TCP;
-                        default 10 s */
+                        default 10 s; negative: it is over already */
     int64_t stagger; /* nanoseconds between two attempts; default 250 ms */
     const sonic_socket_options *socket; /* NULL: defaults */
 } sonic_connect_options;
@@ -88,9 +88,11 @@ typedef struct sonic_connect_options {
  *   address  see <sonicio/address.h>; copied
  *   opt      copied, what it points to included; may be NULL
  *   cb       with n 0
- * ERRORS, given to cb: SONIC_EADDRESS, SONIC_ERESOLVE, -ETIMEDOUT, the error
- * of the last attempt (-ECONNREFUSED …), -EISCONN, -EBUSY, -ECANCELED,
- * SONIC_EOPTION.  A stream that failed to connect may try again. */
+ * A unix socket whose backlog is full is asked again until the deadline.
+ * ERRORS, given to cb: SONIC_EADDRESS, SONIC_ERESOLVE, -EAGAIN (no name server
+ * answered), -ETIMEDOUT, the error of the last attempt (-ECONNREFUSED …),
+ * -EISCONN, -EBUSY, -ECANCELED, SONIC_EOPTION, SONIC_ECLOSED, -ENOMEM.
+ * A stream that failed to connect may try again. */
 SONIC_API void sonic_stream_async_connect(sonic_stream *stream,
                                           const char *address,
                                           const sonic_connect_options *opt,

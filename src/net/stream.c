@@ -39,6 +39,10 @@ sonic__stream_run(struct sonic__object *o)
         sonic__read_run(s);
     if (s->wq != NULL)
         sonic__write_run(s);
+    /* The last word on connecting is given by another object, perhaps behind
+     * this one in the queue: stay until it has been. */
+    if ((o->flags & SONIC__FREED) && sonic__stream_connecting(s) != NULL)
+        sonic__defer(o);
 }
 
 void
