@@ -5,6 +5,7 @@
 
 #include <sonicio/listener.h>
 #include <sonicio/sim.h>
+#include <sonicio/timer.h>
 
 enum { NET_BACKENDS = 2 };
 #define NET_MS INT64_C(1000000)
