@@ -7,6 +7,18 @@
 : "${CK_DEFAULT_TIMEOUT:=$TEST_SECONDS}"
 export CK_DEFAULT_TIMEOUT
 
+# Where the library's machines write which cells they took; see
+# tests/check_fsm_coverage.sh.  Counts of an earlier run do not stay.
+for program; do :; done # the last argument
+case $program in
+*.sh) ;;
+*)
+    SONIC_FSM_COVER_FILE=$program.cover
+    export SONIC_FSM_COVER_FILE
+    rm -f "$SONIC_FSM_COVER_FILE"
+    ;;
+esac
+
 if ! command -v timeout >/dev/null; then
     exec "$@"
 fi

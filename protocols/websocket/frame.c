@@ -8,7 +8,7 @@
 typedef int fsm_act(struct sonic__ws_frame *f, int err);
 static fsm_act act_head, act_len, act_key, act_reject;
 
-#define FSM_NAME "websocket frame"
+#define FSM_NAME "ws-frame"
 #define FSM_DEF "websocket/frame.def"
 #define FSM_INFO sonic__ws_frame_fsm
 #define FSM_SPARSE

@@ -10,7 +10,7 @@ static fsm_act act_none, act_keep, act_method, act_target, act_version,
     act_status, act_reason, act_begin, act_name, act_value, act_empty, act_done,
     act_reject, act_long_method, act_long_target, act_too_big;
 
-#define FSM_NAME "websocket head"
+#define FSM_NAME "ws-head"
 #define FSM_DEF "websocket/head.def"
 #define FSM_INFO sonic__http_head_fsm
 #define FSM_SPARSE

@@ -11,7 +11,7 @@ typedef int fsm_act(struct sonic__ws_run *run);
 static fsm_act act_open, act_extend, act_keep, act_deliver, act_control,
     act_reject, act_fail, act_impossible;
 
-#define FSM_NAME "websocket message"
+#define FSM_NAME "ws-message"
 #define FSM_DEF "websocket/message.def"
 #define FSM_INFO sonic__ws_message_fsm
 #include <sonicio/fsm_build.h>

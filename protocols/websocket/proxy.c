@@ -11,7 +11,7 @@
 typedef int fsm_act(struct sonic__proxy *p);
 static fsm_act act_say, act_wait, act_open, act_refuse, act_deny, act_malform;
 
-#define FSM_NAME "websocket proxy"
+#define FSM_NAME "ws-proxy"
 #define FSM_DEF "websocket/proxy.def"
 #define FSM_INFO sonic__proxy_fsm
 #define FSM_SPARSE
