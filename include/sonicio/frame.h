@@ -51,7 +51,9 @@ enum {
     SONIC_FRAME_OFFSET_MAX = 255,
     SONIC_FRAME_STRIP_MAX = 32767,
     SONIC_FRAME_ADJUST_MAX = 1 << 30,
-    SONIC_FRAME_HEADER_MAX = SONIC_FRAME_OFFSET_MAX + 10 /* bytes, any format */
+    SONIC_FRAME_HEADER_MAX = SONIC_FRAME_OFFSET_MAX + 10, /* any format */
+    SONIC_FRAME_PARTS_MAX = 63,     /* of a frame sent in parts */
+    SONIC_FRAME_RESERVE_MAX = 32000 /* bytes of a body encoded in place */
 };
 
 typedef struct sonic_frame_format {
@@ -162,9 +164,9 @@ typedef struct sonic_frame_conn sonic_frame_conn;
 
 enum sonic_frame_state {
     SONIC_FRAME_OPEN,    /* frames both ways */
-    SONIC_FRAME_CLOSING, /* our end is sent, the peer's awaited; frames that
-                            come meanwhile are still delivered */
-    SONIC_FRAME_ENDED,   /* the peer's end came, our queue is going out */
+    SONIC_FRAME_CLOSING, /* we close: our queue is going out */
+    SONIC_FRAME_WAITING, /* our stream has ended, the peer's end is awaited */
+    SONIC_FRAME_ENDED,   /* the peer's has ended, our queue is going out */
     SONIC_FRAME_CLOSED   /* over; see the close record */
 };
 
@@ -183,7 +185,8 @@ typedef struct sonic_frame_close_record {
                        inside a frame; SONIC_EFRAME_LENGTH, _TOOBIG;
                        -ECANCELED: sonic_frame_conn_terminate, sonic_io_close;
                        -ETIMEDOUT: close_timeout; or the stream's error */
-    size_t partial; /* bytes received of a frame that was not complete */
+    size_t partial; /* bytes received and not delivered: of a frame that was
+                       cut, say */
     size_t unsent;  /* bytes that were queued and did not go out */
 } sonic_frame_close_record;
 
@@ -223,7 +226,7 @@ typedef struct sonic_frame_options {
  *   opt      may be NULL
  *   handler  borrowed; may be NULL
  * The first frame may be delivered from the loop, not before this returns.
- * ERRORS  -ENOMEM, SONIC_ECLOSED (the io), SONIC_EOPTION. */
+ * ERRORS  -ENOMEM, -ENOTCONN, SONIC_ECLOSED (the io), SONIC_EOPTION. */
 SONIC_API SONIC_MUST_CHECK int
 sonic_frame_conn_new(sonic_stream *stream, const sonic_frame_codec *codec,
                      const sonic_frame_options *opt,
@@ -239,9 +242,10 @@ typedef void sonic_frame_read_fn(sonic_frame_conn *conn, int err, uint8_t *data,
 /* sonic_frame_async_read - the next frame, lent
  *
  * Called again in its callback it goes on with the same receive, in a loop.
- * ERRORS  SONIC_EOF when the peer's stream ended between two frames; what
- * else ends the connection (SONIC_EFRAME_CUT …); -EBUSY, a read is pending;
- * -ECANCELED; SONIC_ECLOSED, it has ended already. */
+ * ERRORS  SONIC_EOF when the peer's stream ended between two frames, also when
+ * it had ended before; what else ends the connection (SONIC_EFRAME_CUT …);
+ * -EBUSY, a read is pending; -ECANCELED; -ENOMEM; SONIC_ECLOSED, it is over
+ * already. */
 SONIC_API void sonic_frame_async_read(sonic_frame_conn *conn,
                                       sonic_frame_read_fn *cb, void *ud);
 
@@ -282,7 +286,8 @@ SONIC_API void sonic_frame_resume(sonic_frame_conn *conn);
 SONIC_API SONIC_MUST_CHECK int sonic_frame_send(sonic_frame_conn *conn,
                                                 const void *data, size_t len);
 
-/* sonic_frame_sendv - queue a frame whose body is in n parts, n at most 64
+/* sonic_frame_sendv - queue a frame whose body is in n parts
+ *   n       at most SONIC_FRAME_PARTS_MAX
  *   prefix  the `offset` bytes before the length field; NULL: zeros
  * Returns as send. */
 SONIC_API SONIC_MUST_CHECK int sonic_frame_sendv(sonic_frame_conn *conn,
@@ -292,9 +297,9 @@ SONIC_API SONIC_MUST_CHECK int sonic_frame_sendv(sonic_frame_conn *conn,
 
 /* sonic_frame_reserve, _commit - encode a body straight into the queue
  *
- * reserve gives room for up to n bytes (n at most 16,000), NULL on the errors
- * of send.  commit queues a frame with the first n of them; returns as send.
- * Nothing else may be done with conn in between. */
+ * reserve gives room for up to n bytes (n at most SONIC_FRAME_RESERVE_MAX),
+ * NULL on the errors of send.  commit queues a frame with the first n of them;
+ * returns as send. Nothing else may be done with conn in between. */
 SONIC_API uint8_t *sonic_frame_reserve(sonic_frame_conn *conn, size_t n);
 SONIC_API SONIC_MUST_CHECK int sonic_frame_commit(sonic_frame_conn *conn,
                                                   const void *prefix, size_t n);
@@ -329,9 +334,10 @@ SONIC_API size_t sonic_frame_queued(const sonic_frame_conn *conn);
 /* sonic_frame_conn_close - end in good order
  *
  * What is queued goes out, the peer then sees the end of our stream, and the
- * connection is over when its own has come; frames until then are delivered
- * (dropped, when nobody takes them).  What takes longer than close_timeout is
- * cut.  on_close follows.  Idempotent. */
+ * connection is over when its own has come.  Frames until then are delivered,
+ * or dropped when nobody takes them: no read is pending, and on_frame is NULL
+ * or paused.  What takes longer than close_timeout is cut.  on_close follows.
+ * Idempotent. */
 SONIC_API void sonic_frame_conn_close(sonic_frame_conn *conn);
 
 /* sonic_frame_conn_terminate - end now.  Pending operations get -ECANCELED and
