@@ -43,7 +43,7 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
         return;
     }
     sonic__ws_hold(ws);
-    o = ws->u.opening;
+    o = ws->opening;
     o->cb = cb;
     o->ud = ud;
     ws->stream = stream;

@@ -16,19 +16,19 @@ sonic__ws_opening_new(sonic_ws *ws)
         return -ENOMEM;
     o->url = (sonic_url)SONIC_URL_INIT;
     o->proxy_url = (sonic_url)SONIC_URL_INIT;
-    ws->u.opening = o;
+    ws->opening = o;
     return 0;
 }
 
 void
 sonic__ws_opening_free(sonic_ws *ws)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     sonic_io *io = ws->config->io;
 
     if (o == NULL)
         return;
-    ws->u.opening = NULL;
+    ws->opening = NULL;
     sonic_timer_free(o->timer);
     sonic__ws_release_text(io, o->url_text);
     sonic__ws_proxy_free(ws, o);
@@ -42,7 +42,7 @@ on_timer(sonic_timer *t, int err, void *ud)
 {
     sonic_ws *ws = ud;
 
-    if (err == 0 && ws->u.opening != NULL && ws->u.opening->timer == t)
+    if (err == 0 && ws->opening != NULL && ws->opening->timer == t)
         sonic__ws_late(ws, -ETIMEDOUT);
     sonic__ws_drop(ws);
 }
@@ -50,12 +50,12 @@ on_timer(sonic_timer *t, int err, void *ud)
 static int
 start_timer(sonic_ws *ws)
 {
-    int err = sonic_timer_new(ws->config->io, &ws->u.opening->timer);
+    int err = sonic_timer_new(ws->config->io, &ws->opening->timer);
 
     if (err < 0)
         return err;
     sonic__ws_hold(ws);
-    sonic_timer_once(ws->u.opening->timer, ws->config->opt.handshake_timeout,
+    sonic_timer_once(ws->opening->timer, ws->config->opt.handshake_timeout,
                      on_timer, ws);
     return 0;
 }
@@ -105,7 +105,7 @@ sonic__ws_open_connect(sonic_ws *ws)
 {
     const sonic_ws_options *opt = &ws->config->opt;
     sonic_connect_options connect = SONIC_CONNECT_OPTIONS_INIT;
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     char text[sizeof o->url.host + 32];
     int err = o->url_text == NULL ? -ENOMEM
                                   : sonic_url_parse(o->url_text, &o->url, NULL);
@@ -206,7 +206,7 @@ int
 sonic__ws_open_ask(sonic_ws *ws)
 {
     const sonic_ws_options *opt = &ws->config->opt;
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     struct sonic__ws_request *r = &o->request;
     int err = sonic_io_random(ws->config->io, r->nonce, sizeof r->nonce);
 
@@ -234,7 +234,7 @@ sonic__ws_open_ask(sonic_ws *ws)
 static void
 reject(sonic_ws *ws, int err, const char *reason, size_t len)
 {
-    const struct sonic__http_head *h = &ws->u.opening->head;
+    const struct sonic__http_head *h = &ws->opening->head;
     struct sonic__ws_cause why = {
         .err = err,
         .side = SONIC_WS_PEER,
@@ -260,7 +260,7 @@ take_subprotocol(sonic_ws *ws, struct sonic__http_str chosen)
 static void
 judge_response(sonic_ws *ws, const char *window, size_t size)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     sonic_ws_head view = {&o->head, window};
     struct sonic__ws_answer answer;
     int err = 0;
@@ -294,7 +294,7 @@ judge_response(sonic_ws *ws, const char *window, size_t size)
 static void
 client_bytes(sonic_ws *ws, const char *window, size_t len)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     int n = sonic__http_head_feed(&o->head, window, len);
 
     if (n < 0) {
@@ -317,7 +317,7 @@ client_bytes(sonic_ws *ws, const char *window, size_t len)
 int
 sonic__ws_open_await(sonic_ws *ws)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     int err = start_timer(ws);
 
     if (err == 0)
@@ -335,7 +335,7 @@ sonic__ws_open_await(sonic_ws *ws)
 static void
 server_bytes(sonic_ws *ws, const char *window, size_t len)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     int n = sonic__http_head_feed(&o->head, window, len);
 
     if (n < 0) {

@@ -7,20 +7,18 @@
 
 #include "websocket/close.h"
 
-static bool
+static inline bool
 is_pulling(const sonic_ws *ws)
 {
     return ws->more != NULL && ws->more->reader.cb != NULL;
 }
 
-static bool
+/* A handler that takes data, and is not paused. */
+static inline bool
 is_pushing(const sonic_ws *ws)
 {
-    const sonic_ws_handler *h = ws->handler;
-
-    return h != NULL && !(ws->flags & SONIC__WS_PAUSED) &&
-           (h->on_message != NULL || h->on_chunk != NULL ||
-            h->on_frame != NULL);
+    return (ws->flags & (SONIC__WS_PUSHING | SONIC__WS_PAUSED)) ==
+           SONIC__WS_PUSHING;
 }
 
 /* Is there anybody to deliver to?  While closing, what nobody wants is
@@ -31,9 +29,11 @@ has_taker(const sonic_ws *ws)
     return is_pulling(ws) || is_pushing(ws) || sonic__ws_is_closing(ws);
 }
 
-static bool
+static inline bool
 goes_on(const sonic_ws *ws)
 {
+    if (ws->state == SONIC__WS_STATE_OPEN && is_pushing(ws))
+        return true;
     return sonic__ws_phase(ws) == SONIC__WS_DATA && has_taker(ws);
 }
 
@@ -43,6 +43,10 @@ sonic__ws_choose_delivery(sonic_ws *ws)
     const sonic_ws_handler *h = ws->handler;
     enum sonic__ws_delivery d = SONIC__WS_WHOLE;
 
+    if (h != NULL && (h->on_message || h->on_chunk || h->on_frame))
+        ws->flags |= SONIC__WS_PUSHING;
+    else
+        ws->flags &= (uint16_t)~SONIC__WS_PUSHING;
     if (is_pulling(ws)) {
         if (ws->more->reader.kind == READ_FRAME)
             d = SONIC__WS_FRAMES;
@@ -221,10 +225,11 @@ receive_frames(sonic_ws *ws, uint8_t *data, size_t len)
     ws->flags |= SONIC__WS_PARSING;
     r = sonic__ws_parse(&ws->parser, &ws->config->rules, &sink, ws, data, len,
                         &done);
-    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
+    ws->flags &= (uint16_t)~SONIC__WS_PARSING;
     if (ws->stream != s)
         return; /* it ended meanwhile */
-    sonic_stream_trim(s, done.trimmed);
+    if (done.trimmed > 0)
+        sonic_stream_trim(s, done.trimmed);
     sonic_stream_consume(s, done.consumed);
     if (r < 0 && sonic__ws_phase(ws) == SONIC__WS_DATA)
         sonic__ws_violated(ws, r);
@@ -235,7 +240,7 @@ receive_frames(sonic_ws *ws, uint8_t *data, size_t len)
     }
     if (!goes_on(ws))
         return;
-    left = sonic_stream_buffered(s);
+    left = len - done.consumed - done.trimmed;
     sonic__ws_arm(ws, r == 1 ? 1 : left + 1, done.want);
 }
 
@@ -248,7 +253,7 @@ on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
         sonic__ws_drop(ws);
         return;
     }
-    ws->flags &= (uint8_t)~SONIC__WS_ARMED;
+    ws->flags &= (uint16_t)~SONIC__WS_ARMED;
     if (err == 0 && ws->more != NULL)
         sonic__ws_keepalive_read(ws);
     if (err == 0) {
@@ -357,7 +362,7 @@ sonic_ws_pause(sonic_ws *ws)
 void
 sonic_ws_resume(sonic_ws *ws)
 {
-    ws->flags &= (uint8_t)~SONIC__WS_PAUSED;
+    ws->flags &= (uint16_t)~SONIC__WS_PAUSED;
     sonic__ws_go_on(ws);
 }
 

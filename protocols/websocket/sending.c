@@ -22,7 +22,7 @@ on_drained(sonic_stream *s, int err, size_t n, void *ud)
 
     (void)n;
     if (s == ws->stream) {
-        ws->flags &= (uint8_t)~SONIC__WS_DRAINING;
+        ws->flags &= (uint16_t)~SONIC__WS_DRAINING;
         if (err == 0 && m != NULL && m->pong_waits) {
             m->pong_waits = false;
             sonic__ws_send_control(ws, SONIC_WS_PONG, m->pong, m->pong_len);
@@ -126,6 +126,23 @@ send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
     return send_masked(ws, fin, rsv, opcode, data, len);
 }
 
+/* A server's unfragmented message of less than 64 KiB: most of them. */
+static inline int
+send_short(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+           size_t len)
+{
+    uint8_t head[4] = {(uint8_t)(0x80 | (unsigned)opcode), (uint8_t)len};
+    size_t n = 2;
+
+    if (len > 125) {
+        head[1] = 126;
+        head[2] = (uint8_t)(len >> 8);
+        head[3] = (uint8_t)len;
+        n = 4;
+    }
+    return sent(ws, sonic_stream_send_framed(ws->stream, head, n, data, len));
+}
+
 int
 sonic__ws_send_control(sonic_ws *ws, uint8_t opcode, const void *data,
                        size_t len)
@@ -171,13 +188,13 @@ sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len)
 
 /* ---- the public half -------------------------------------------------- */
 
-static uint8_t
+static inline uint8_t
 part_of(const sonic_ws *ws)
 {
     return ws->more != NULL ? ws->more->part : 0;
 }
 
-static bool
+static inline bool
 is_data(enum sonic_ws_opcode opcode)
 {
     return opcode == SONIC_WS_TEXT || opcode == SONIC_WS_BINARY;
@@ -202,6 +219,8 @@ sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
 
     if (err < 0)
         return err;
+    if (len < 65536 && (ws->flags & SONIC__WS_SERVER))
+        return send_short(ws, opcode, data, len);
     return send_frame(ws, true, 0, (uint8_t)opcode, data, len);
 }
 

@@ -231,7 +231,7 @@ choose_subprotocol(sonic_ws *ws, const char *window, const char *chosen,
                    const char **out)
 {
     const sonic_ws_options *o = &ws->config->opt;
-    struct sonic__ws_opening *open = ws->u.opening;
+    struct sonic__ws_opening *open = ws->opening;
     int i;
 
     *out = chosen;
@@ -283,7 +283,7 @@ void
 sonic__ws_serve_request(sonic_ws *ws, const char *window, size_t size)
 {
     const sonic_ws_options *o = &ws->config->opt;
-    sonic_ws_head view = {&ws->u.opening->head, window};
+    sonic_ws_head view = {&ws->opening->head, window};
     sonic_ws_reply reply = {.status = 101};
     struct sonic__ws_asked asked;
     unsigned status;

@@ -19,6 +19,13 @@ static fsm_act act_connect, act_await_head, act_ask, act_ask_proxy, act_open,
 #define FSM_INFO sonic__ws_session_fsm
 #include <sonicio/fsm_build.h>
 
+_Static_assert((int)S_PROXYING == SONIC__WS_STATE_PROXYING &&
+                   (int)S_UPGRADING == SONIC__WS_STATE_UPGRADING &&
+                   (int)S_OPEN == SONIC__WS_STATE_OPEN &&
+                   (int)S_CLOSING == SONIC__WS_STATE_CLOSING &&
+                   (int)S_ENDING == SONIC__WS_STATE_ENDING,
+               "session.h and session.def differ");
+
 static const struct sonic__ws_cause no_cause = {0};
 
 static int
@@ -88,20 +95,10 @@ sonic__ws_more_reset(sonic_ws *ws)
 }
 
 void
-sonic__ws_hold(sonic_ws *ws)
-{
-    assert(ws->refs < UINT8_MAX);
-    ws->refs++;
-}
-
-void
-sonic__ws_drop(sonic_ws *ws)
+sonic__ws_destroy(sonic_ws *ws)
 {
     sonic_io *io = ws->config->io;
 
-    assert(ws->refs > 0);
-    if (--ws->refs > 0)
-        return;
     assert(ws->stream == NULL);
     sonic__ws_opening_free(ws);
     if (ws->more != NULL) {
@@ -200,7 +197,7 @@ on_end(sonic_io *io, void *ud)
 {
     sonic_ws *ws = ud;
     struct sonic__ws_more *m = ws->more;
-    struct sonic__ws_opening *opening = ws->u.opening;
+    struct sonic__ws_opening *opening = ws->opening;
     sonic_ws_close_record local = {.layer = SONIC_WS_LAYER_TRANSPORT,
                                    .error = -ENOMEM,
                                    .code = SONIC_WS_ABNORMAL};
@@ -211,7 +208,7 @@ on_end(sonic_io *io, void *ud)
 
     (void)io;
     sonic__ws_opening_free(ws);
-    ws->flags &= (uint8_t)~SONIC__WS_END_POSTED;
+    ws->flags &= (uint16_t)~SONIC__WS_END_POSTED;
     if (cb != NULL)
         cb(ws, sonic__ws_outcome(ws), cb_ud);
     sonic__ws_fail_reader(ws, sonic__ws_outcome(ws));
@@ -247,12 +244,12 @@ act_end(sonic_ws *ws, const struct sonic__ws_cause *why)
         if (s != NULL)
             ws->more->record.unsent = sonic_stream_queued(s);
     }
-    if (ws->u.opening != NULL) {
-        sonic_timer_free(ws->u.opening->timer);
-        ws->u.opening->timer = NULL;
+    if (ws->opening != NULL) {
+        sonic_timer_free(ws->opening->timer);
+        ws->opening->timer = NULL;
     }
     ws->stream = NULL;
-    ws->flags &= (uint8_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
+    ws->flags &= (uint16_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
     if (s != NULL && why->err == -ETIMEDOUT)
         sonic_stream_reset(s);
     sonic_stream_free(s);
@@ -307,7 +304,7 @@ act_ask_proxy(sonic_ws *ws, const struct sonic__ws_cause *why)
 static int
 act_open(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
-    struct sonic__ws_opening *opening = ws->u.opening;
+    struct sonic__ws_opening *opening = ws->opening;
     sonic_ws_fn *cb = opening->cb;
     void *ud = opening->ud;
 
@@ -623,12 +620,6 @@ sonic_ws_free(sonic_ws *ws)
 /* ---- what the states mean --------------------------------------------- */
 
 bool
-sonic__ws_may_send(const sonic_ws *ws)
-{
-    return ws->state == S_OPEN;
-}
-
-bool
 sonic__ws_is_over(const sonic_ws *ws)
 {
     return ws->state == S_CLOSED || ws->state == S_IDLE;
@@ -657,31 +648,8 @@ sonic_ws_state(const sonic_ws *ws)
     }
 }
 
-enum sonic__ws_phase
-sonic__ws_phase(const sonic_ws *ws)
-{
-    switch (ws->state) {
-    case S_PROXYING:
-    case S_UPGRADING:
-        return SONIC__WS_HEADS;
-    case S_OPEN:
-    case S_CLOSING:
-        return SONIC__WS_DATA;
-    case S_ENDING:
-        return SONIC__WS_NOISE;
-    default:
-        return SONIC__WS_SILENCE;
-    }
-}
-
 bool
 sonic__ws_is_proxying(const sonic_ws *ws)
 {
     return ws->state == S_PROXYING;
-}
-
-bool
-sonic__ws_is_closing(const sonic_ws *ws)
-{
-    return ws->state == S_CLOSING;
 }

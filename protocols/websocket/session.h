@@ -107,7 +107,8 @@ enum {
     SONIC__WS_FREED = 16,   /* by its owner: no callbacks any more */
     SONIC__WS_SERVER = 32,  /* role */
     SONIC__WS_HEARD = 64,   /* the peer's Close came first */
-    SONIC__WS_END_POSTED = 128
+    SONIC__WS_END_POSTED = 128,
+    SONIC__WS_PUSHING = 256 /* the handler takes data */
 };
 
 enum { SONIC__WS_NO_SUBPROTOCOL = 255, SONIC__WS_OWN_SUBPROTOCOL = 254 };
@@ -118,17 +119,60 @@ struct sonic_ws {
     const sonic_ws_handler *handler;
     void *ud;
     struct sonic__ws_more *more;
-    union {
-        struct sonic__ws_opening *opening; /* CONNECTING to UPGRADING */
-        size_t unused;
-    } u;
+    struct sonic__ws_opening *opening; /* until it is open */
     struct sonic__ws_parser parser;
     uint32_t index; /* in the server's list */
-    uint8_t refs;
-    uint8_t state; /* session.def */
-    uint8_t flags;
+    uint16_t refs;
+    uint16_t flags;
+    uint8_t state;       /* session.def */
     uint8_t subprotocol; /* index in the settings */
 };
+
+/* State numbers of session.def that are of use outside. */
+enum {
+    SONIC__WS_STATE_PROXYING = 2,
+    SONIC__WS_STATE_UPGRADING = 3,
+    SONIC__WS_STATE_OPEN = 4,
+    SONIC__WS_STATE_CLOSING = 5,
+    SONIC__WS_STATE_ENDING = 6
+};
+
+/* What the bytes that come are. */
+enum sonic__ws_phase {
+    SONIC__WS_SILENCE, /* there is no stream to read */
+    SONIC__WS_HEADS,   /* of the proxy, the handshake */
+    SONIC__WS_DATA,    /* frames */
+    SONIC__WS_NOISE    /* nothing any more */
+};
+
+static inline enum sonic__ws_phase
+sonic__ws_phase(const sonic_ws *ws)
+{
+    switch (ws->state) {
+    case SONIC__WS_STATE_OPEN:
+    case SONIC__WS_STATE_CLOSING:
+        return SONIC__WS_DATA;
+    case SONIC__WS_STATE_PROXYING:
+    case SONIC__WS_STATE_UPGRADING:
+        return SONIC__WS_HEADS;
+    case SONIC__WS_STATE_ENDING:
+        return SONIC__WS_NOISE;
+    default:
+        return SONIC__WS_SILENCE;
+    }
+}
+
+static inline bool
+sonic__ws_may_send(const sonic_ws *ws)
+{
+    return ws->state == SONIC__WS_STATE_OPEN;
+}
+
+static inline bool
+sonic__ws_is_closing(const sonic_ws *ws)
+{
+    return ws->state == SONIC__WS_STATE_CLOSING;
+}
 
 /* session.c: the machine.  Each returns what the action returns. */
 int sonic__ws_begin(sonic_ws *ws); /* CONNECT */
@@ -142,21 +186,23 @@ void sonic__ws_heard_close(sonic_ws *ws, const struct sonic__ws_cause *why);
 void sonic__ws_violated(sonic_ws *ws, int err);
 void sonic__ws_lost(sonic_ws *ws, int err); /* EOF or BROKEN */
 void sonic__ws_late(sonic_ws *ws, int err);
-bool sonic__ws_may_send(const sonic_ws *ws);
 bool sonic__ws_is_over(const sonic_ws *ws);
-
-/* What the bytes that come are. */
-enum sonic__ws_phase {
-    SONIC__WS_HEADS,  /* of the proxy, the handshake */
-    SONIC__WS_DATA,   /* frames */
-    SONIC__WS_NOISE,  /* nothing any more */
-    SONIC__WS_SILENCE /* there is no stream */
-};
-enum sonic__ws_phase sonic__ws_phase(const sonic_ws *ws);
 bool sonic__ws_is_proxying(const sonic_ws *ws);
-bool sonic__ws_is_closing(const sonic_ws *ws);
-void sonic__ws_hold(sonic_ws *ws);
-void sonic__ws_drop(sonic_ws *ws);
+void sonic__ws_destroy(sonic_ws *ws);
+
+static inline void
+sonic__ws_hold(sonic_ws *ws)
+{
+    ws->refs++;
+}
+
+static inline void
+sonic__ws_drop(sonic_ws *ws)
+{
+    if (--ws->refs == 0)
+        sonic__ws_destroy(ws);
+}
+
 struct sonic__ws_more *sonic__ws_more(sonic_ws *ws);
 void sonic__ws_more_reset(sonic_ws *ws);       /* before another connection */
 void *sonic__ws_alloc(sonic_io *io, size_t n); /* zeroed */

@@ -12,7 +12,7 @@ enum { SAY_MAX = 2048 }; /* bytes of one thing that is said to a proxy */
 static int
 take_credentials(sonic_ws *ws, const char **rest)
 {
-    struct sonic__proxy_options *p = &ws->u.opening->proxy_options;
+    struct sonic__proxy_options *p = &ws->opening->proxy_options;
     const char *at = strchr(*rest, '@'), *colon = strchr(*rest, ':');
     char *user, *password;
 
@@ -45,7 +45,7 @@ sonic__ws_proxy_free(sonic_ws *ws, struct sonic__ws_opening *o)
 int
 sonic__ws_proxy_prepare(sonic_ws *ws)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     struct sonic__proxy_options *p = &o->proxy_options;
     const char *rest = ws->config->opt.proxy;
     char url[SONIC_URL_HOST_MAX + 32];
@@ -75,7 +75,7 @@ static int
 say(sonic_ws *ws)
 {
     char text[SAY_MAX];
-    int n = sonic__proxy_say(&ws->u.opening->proxy, text, sizeof text);
+    int n = sonic__proxy_say(&ws->opening->proxy, text, sizeof text);
 
     if (n > (int)sizeof text)
         return SONIC_ETOOBIG;
@@ -85,7 +85,7 @@ say(sonic_ws *ws)
 int
 sonic__ws_open_ask_proxy(sonic_ws *ws)
 {
-    struct sonic__ws_opening *o = ws->u.opening;
+    struct sonic__ws_opening *o = ws->opening;
     int err = sonic__proxy_init(&o->proxy, &o->proxy_options, o->fields,
                                 SONIC__HTTP_HEAD_FIELDS);
 
@@ -102,7 +102,7 @@ sonic__ws_open_ask_proxy(sonic_ws *ws)
 void
 sonic__ws_proxy_bytes(sonic_ws *ws, const char *window, size_t len)
 {
-    struct sonic__proxy *p = &ws->u.opening->proxy;
+    struct sonic__proxy *p = &ws->opening->proxy;
     int n = sonic__proxy_feed(p, window, len);
 
     if (n > 0) {

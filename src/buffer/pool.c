@@ -99,20 +99,6 @@ sonic__pool_unpin(struct sonic__pool *p, struct sonic_mirror *m)
         sonic__pool_return_slow(p, m);
 }
 
-static struct sonic__block *
-empty_block(struct sonic__block *b)
-{
-    b->next = NULL;
-    b->data = b->bytes;
-    b->len = 0;
-    b->n_prefix = 0;
-    b->pin = NULL;
-    b->cb = NULL;
-    b->total = 0;
-    b->err = 0;
-    return b;
-}
-
 struct sonic__block *
 sonic__block_new(struct sonic__pool *p, size_t cap)
 {
@@ -127,7 +113,7 @@ sonic__block_new(struct sonic__pool *p, size_t cap)
         if (b != NULL) {
             p->blocks[c] = b->next;
             p->n_blocks[c]--;
-            return empty_block(b);
+            return sonic__block_empty(b);
         }
     }
     if (cap > UINT32_MAX)
@@ -137,7 +123,7 @@ sonic__block_new(struct sonic__pool *p, size_t cap)
         return NULL;
     b->cap = (uint32_t)cap;
     b->class_ = c;
-    return empty_block(b);
+    return sonic__block_empty(b);
 }
 
 void

@@ -42,6 +42,20 @@ struct sonic__block {
     uint8_t bytes[];
 };
 
+static inline struct sonic__block *
+sonic__block_empty(struct sonic__block *b)
+{
+    b->next = NULL;
+    b->data = b->bytes;
+    b->len = 0;
+    b->n_prefix = 0;
+    b->pin = NULL;
+    b->cb = NULL;
+    b->total = 0;
+    b->err = 0;
+    return b;
+}
+
 /* Bytes that can still be put behind data[0..len). */
 static inline size_t
 sonic__block_room(const struct sonic__block *b)

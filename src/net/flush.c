@@ -3,20 +3,6 @@
 
 #include <string.h>
 
-/* Nothing is in it, nobody waits for it: an idle stream has none. */
-void
-sonic__write_release(sonic_stream *s)
-{
-    struct sonic__wq *q = s->wq;
-
-    if (q->head != NULL || q->done != NULL || q->drain != NULL ||
-        (s->object.bits2 & SONIC__WRITE_LISTED))
-        return;
-    q->next.spare = s->object.io->spare_wq;
-    s->object.io->spare_wq = q;
-    s->wq = NULL;
-}
-
 static void
 drop_block(sonic_stream *s, struct sonic__block *b)
 {
@@ -25,7 +11,12 @@ drop_block(sonic_stream *s, struct sonic__block *b)
     if (b->pin != NULL)
         sonic__pool_unpin(p, b->pin);
     b->pin = NULL;
-    sonic__block_free(p, b);
+    if (s->wq->spare == NULL && b->cap == SONIC__BLOCK_LARGEST) {
+        sonic__block_empty(b);
+        s->wq->spare = b;
+    } else {
+        sonic__block_free(p, b);
+    }
 }
 
 /* A write whose last byte is gone, or which is given up: its callback runs
@@ -118,13 +109,51 @@ advance(sonic_stream *s, size_t n)
         }
         q->started = b->err == SONIC__WRITE_PART;
         q->head = b->next;
-        if (q->head == NULL)
+        if (q->head == NULL) {
             q->tail = NULL;
+            q->room = 0;
+        }
         if (b->cb != NULL)
             move_to_done(s, b, 0, b->total);
         else
             drop_block(s, b);
     }
+}
+
+/* The usual case: the queue is one block of small data, and the system takes
+ * all of it.  False when it is not, or did not: nothing has changed then but
+ * what the system took. */
+bool
+sonic__flush_simple(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block *b = q->head;
+    sonic_io *io = s->object.io;
+    struct iovec v;
+    ssize_t n;
+
+    if (b == NULL || b != q->tail || b->cap != SONIC__BLOCK_LARGEST ||
+        b->n_prefix != 0 || q->spare != NULL ||
+        !(s->object.ready & SONIC__WRITE) || (s->object.flags & SONIC__CLOSED))
+        return false;
+    v = (struct iovec){b->data, b->len};
+    n = sonic__stream_class(s)->writev(s, &v, 1);
+    if (n != (ssize_t)b->len) {
+        n = sonic__write_judge(s, n);
+        if (n > 0)
+            advance(s, (size_t)n);
+        return false;
+    }
+    io->stats.writes++;
+    io->stats.bytes_out += (uint64_t)n;
+    q->bytes = 0;
+    q->room = 0;
+    q->started = false;
+    q->head = q->tail = NULL;
+    b->data = b->bytes;
+    b->len = 0;
+    q->spare = b;
+    return true;
 }
 
 int
@@ -196,9 +225,10 @@ unpin_rest(sonic_stream *s)
             keep = m;
             continue;
         }
-        if (q->tail == *p)
+        if (q->tail == *p) {
             q->tail = *p = unpinned(s, *p);
-        else
+            q->room = 0;
+        } else
             *p = unpinned(s, *p);
     }
 }
@@ -239,6 +269,7 @@ sonic__write_give_up(sonic_stream *s, int err)
     while (q->head != NULL)
         q->head = give_up_write(s, q->head, err);
     q->tail = NULL;
+    q->room = 0;
     q->started = false;
     if (q->drain != NULL)
         q->drain_err = err;
@@ -253,6 +284,7 @@ cancel_writes(sonic_stream *s, int err)
     struct sonic__block **p = &q->head, *b, *last;
 
     q->tail = NULL;
+    q->room = 0;
     while ((b = *p) != NULL) {
         for (last = b; last->err == SONIC__WRITE_PART;)
             last = last->next;
@@ -471,6 +503,8 @@ sonic__write_free(sonic_stream *s)
         drop_block(s, b);
     }
     assert(q->done == NULL && q->drain == NULL);
+    if (q->spare != NULL)
+        sonic__block_free(&s->object.io->pool, q->spare);
     sonic__free(s->object.io, q, sizeof *q);
     s->wq = NULL;
 }
@@ -482,6 +516,8 @@ sonic__net_free(sonic_io *io)
         struct sonic__wq *q = io->spare_wq;
 
         io->spare_wq = q->next.spare;
+        if (q->spare != NULL)
+            sonic__block_free(&io->pool, q->spare);
         sonic__free(io, q, sizeof *q);
     }
 }

@@ -120,8 +120,23 @@ settle(sonic_stream *s)
 void
 sonic__dispatch_end(sonic_stream *s)
 {
-    if (s->wq != NULL)
-        sonic__write_run(s);
+    struct sonic_mirror *m;
+
+    if (s->wq != NULL) {
+        if (sonic__flush_simple(s) && !(s->object.bits2 & SONIC__WRITE_SHUT) &&
+            s->wq->drain == NULL)
+            sonic__write_release(s);
+        else
+            sonic__write_run(s);
+    }
+    m = s->u.mirror;
+    if (m == NULL)
+        return;
+    if (m->used == 0 && !(s->object.bits & SONIC__READ_IN_BLOCK)) {
+        s->u.mirror = NULL;
+        sonic__pool_return(&s->object.io->pool, m);
+        return;
+    }
     settle(s);
 }
 
@@ -347,6 +362,49 @@ sonic__read_run(sonic_stream *s)
         sonic__read_drop_buffer(s);
 }
 
+/* The usual case on the shortest way: whatever comes is lent, the stream holds
+ * nothing, and bytes may be there.  False when it is another case. */
+bool
+sonic__lend_simply(sonic_stream *s)
+{
+    struct sonic__object *o = &s->object;
+    sonic_io *io = o->io;
+    sonic_stream *outer = io->dispatching;
+    struct sonic_mirror *m = io->pool.spare[0];
+    ssize_t n;
+
+    if (o->bits != SONIC__READ_LEND || !(o->ready & SONIC__READ) ||
+        o->flags != SONIC__REGISTERED || s->u.mirror != NULL ||
+        s->rd.len != 1 || o->error != 0 || m == NULL ||
+        !sonic__may_complete(io))
+        return false;
+    o->bits |= SONIC__READ_BUSY;
+    io->pool.spare[0] = m->next;
+    io->pool.spare_bytes -= m->size;
+    io->pool.lent++;
+    s->u.mirror = m;
+    n = judge(s, sonic__stream_class(s)->read(s, m->base, m->size), m->size);
+    if (n > 0) {
+        m->used = (size_t)n;
+        o->bits &= (uint8_t)~SONIC__READ_KIND;
+        io->dispatching = s;
+        sonic__complete_begin(io);
+        s->rd.cb.lend(s, 0, m->base, (size_t)n, s->rd.ud);
+        sonic__complete_end(io);
+        io->dispatching = outer;
+        sonic__dispatch_end(s);
+    } else {
+        sonic__read_drop_buffer(s);
+        if (n < 0)
+            complete(s, (int)n, 0);
+    }
+    o->bits &= (uint8_t)~SONIC__READ_BUSY;
+    if (o->bits == SONIC__READ_NONE && o->flags == SONIC__REGISTERED)
+        return true; /* nothing more is wanted */
+    return o->bits == SONIC__READ_LEND && o->flags == SONIC__REGISTERED &&
+           !(o->ready & SONIC__READ) && sonic_stream_buffered(s) < s->rd.len;
+}
+
 /* Begin an operation: refused with err, or tried now, or by the loop. */
 static bool
 begin(sonic_stream *s, enum sonic__read_kind kind, int *err)
@@ -425,22 +483,36 @@ sonic_stream_async_readv(sonic_stream *s, const struct iovec *iov, int n,
                ud);
 }
 
+static void
+refuse_lend(sonic_stream *s, sonic_lend_fn *cb, void *ud)
+{
+    sonic_io *io = s->object.io;
+    int err = 0;
+
+    (void)begin(s, SONIC__READ_LEND, &err);
+    sonic__complete_begin(io);
+    cb(s, err, NULL, 0, ud);
+    sonic__refuse_end(io);
+}
+
 void
 sonic_stream_lend(sonic_stream *s, size_t min, size_t want, sonic_lend_fn *cb,
                   void *ud)
 {
-    sonic_io *io = s->object.io;
-    int err;
+    struct sonic__object *o = &s->object;
 
-    if (!begin(s, SONIC__READ_LEND, &err)) {
-        sonic__complete_begin(io);
-        cb(s, err, NULL, 0, ud);
-        sonic__refuse_end(io);
+    if ((o->bits & SONIC__READ_KIND) || (o->flags & SONIC__CLOSED) ||
+        !(o->bits2 & SONIC__CONNECTED)) {
+        refuse_lend(s, cb, ud);
         return;
     }
-    s->rd = (struct sonic__read_op){
-        .cb.lend = cb, .ud = ud, .len = min > 0 ? min : 1, .done = want};
-    if (!(s->object.bits & SONIC__READ_BUSY))
+    sonic__op_begin(o->io);
+    o->bits |= SONIC__READ_LEND;
+    s->rd.cb.lend = cb;
+    s->rd.ud = ud;
+    s->rd.len = min > 0 ? min : 1;
+    s->rd.done = want;
+    if (!(o->bits & SONIC__READ_BUSY))
         start(s);
 }
 

@@ -35,7 +35,8 @@ sonic__stream_run(struct sonic__object *o)
 {
     sonic_stream *s = (sonic_stream *)o;
 
-    if ((o->bits & SONIC__READ_KIND) != SONIC__READ_NONE)
+    if ((o->bits & SONIC__READ_KIND) != SONIC__READ_NONE &&
+        !sonic__lend_simply(s))
         sonic__read_run(s);
     if (s->wq != NULL)
         sonic__write_run(s);
@@ -245,6 +246,8 @@ sonic_stream_shutdown(sonic_stream *s)
     if (o->bits2 & SONIC__WRITE_SHUT)
         return 0;
     o->bits2 |= SONIC__WRITE_SHUT;
+    if (s->wq != NULL)
+        s->wq->room = 0; /* nothing more may be queued */
     if (s->wq != NULL && s->wq->head != NULL)
         return 0; /* when the queue has gone out */
     o->bits2 |= SONIC__WRITE_ENDED;

@@ -74,7 +74,10 @@ struct sonic__wq {
     struct sonic__block *head, *tail;       /* not sent */
     struct sonic__block *done, **done_tail; /* sent, or given up: call back */
     size_t bytes;                           /* queued */
-    bool started; /* the first write is in part with the system */
+    bool started;       /* the first write is in part with the system */
+    size_t room;        /* bytes that the last block takes without any check */
+    size_t high, limit; /* marks, copied */
+    struct sonic__block *spare; /* kept for the next small data */
     sonic_stream_fn *drain;
     void *drain_ud;
     int drain_err;
@@ -131,8 +134,23 @@ struct sonic__connect *sonic__stream_connecting(const sonic_stream *s);
 void sonic__stream_set_connecting(sonic_stream *s, struct sonic__connect *c);
 void sonic__connect_cancel(struct sonic__connect *c);
 
+/* Nothing is in it, nobody waits for it: an idle stream has no queue. */
+static inline void
+sonic__write_release(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+
+    if (q->head != NULL || q->done != NULL || q->drain != NULL ||
+        (s->object.bits2 & SONIC__WRITE_LISTED))
+        return;
+    q->next.spare = s->object.io->spare_wq;
+    s->object.io->spare_wq = q;
+    s->wq = NULL;
+}
+
 /* read.c */
 void sonic__read_run(sonic_stream *s);
+bool sonic__lend_simply(sonic_stream *s);
 void sonic__read_drop_buffer(sonic_stream *s);
 void sonic__dispatch_end(sonic_stream *s);
 
@@ -145,7 +163,7 @@ enum {
                              next block */
 };
 struct sonic__wq *sonic__write_queue(sonic_stream *s); /* NULL: no memory */
-void sonic__write_release(sonic_stream *s);
+bool sonic__flush_simple(sonic_stream *s);
 ssize_t sonic__write_judge(sonic_stream *s, ssize_t n);
 size_t sonic__low_water(const sonic_stream *s);
 void sonic__write_run(sonic_stream *s);

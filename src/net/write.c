@@ -53,6 +53,10 @@ sonic_stream_set_marks(sonic_stream *s, size_t low, size_t high, size_t limit)
     m->low = low;
     m->high = high;
     m->limit = limit;
+    if (s->wq != NULL) {
+        s->wq->high = high;
+        s->wq->limit = limit;
+    }
     return 0;
 }
 
@@ -66,15 +70,17 @@ sonic__write_queue(sonic_stream *s)
 
     if (q != NULL)
         return q;
-    q = io->spare_wq;
-    if (q != NULL)
+    q = io->spare_wq; /* empty, and so as it should be */
+    if (q != NULL) {
         io->spare_wq = q->next.spare;
-    else
-        q = io->mem.alloc(sizeof *q, io->mem.ud);
-    if (q == NULL)
-        return NULL;
-    memset(q, 0, sizeof *q);
-    q->done_tail = &q->done;
+    } else {
+        q = sonic__alloc(io, sizeof *q);
+        if (q == NULL)
+            return NULL;
+        q->done_tail = &q->done;
+    }
+    q->high = high_water(s);
+    q->limit = queue_limit(s);
     s->wq = q;
     return q;
 }
@@ -99,6 +105,7 @@ append_block(struct sonic__wq *q, struct sonic__block *b)
     else
         q->head = b;
     q->tail = b;
+    q->room = 0;
 }
 
 /* Why nothing may be queued now, or 0. */
@@ -119,7 +126,7 @@ refusal(const sonic_stream *s)
 static int
 above_high(const sonic_stream *s)
 {
-    return s->wq->bytes > high_water(s);
+    return s->wq->bytes > s->wq->high;
 }
 
 /* The last block's room, when n bytes fit in it; else a new block's.  The
@@ -136,6 +143,13 @@ room_for(sonic_stream *s, size_t n)
         return b;
     if (!(s->object.ready & SONIC__WRITE) && q->bytes < size)
         size = q->bytes < 2048 ? 2048 : q->bytes;
+    if (q->spare != NULL && n <= SONIC__BLOCK_LARGEST &&
+        size == SONIC__BLOCK_LARGEST) {
+        b = q->spare;
+        q->spare = NULL;
+        append_block(q, b);
+        return b;
+    }
     b = sonic__block_new(&s->object.io->pool, n > size ? n : size);
     if (b != NULL)
         append_block(q, b);
@@ -148,6 +162,7 @@ put(struct sonic__wq *q, struct sonic__block *b, const void *p, size_t n)
     memcpy(b->data + b->len, p, n);
     b->len += n;
     q->bytes += n;
+    q->room = sonic__block_room(b);
 }
 
 /* Queue a reference; the prefix goes with it. */
@@ -253,9 +268,9 @@ sonic_stream_has_room(const sonic_stream *s, size_t n)
     return !over_limit(s, n);
 }
 
-int
-sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
-                         const void *buf, size_t len)
+static int
+send_slowly(sonic_stream *s, const void *prefix, size_t n_prefix,
+            const void *buf, size_t len)
 {
     int err = n_prefix > SONIC__HEAD_MAX ? -EINVAL : refusal(s);
 
@@ -279,6 +294,71 @@ sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
     }
     mark_dirty(s);
     return above_high(s);
+}
+
+/* Two to four bytes, which most heads are, without a call. */
+static inline void
+copy_head(uint8_t *to, const uint8_t *head, size_t n)
+{
+    if (n - 2 <= 2) {
+        memcpy(to, head, 2);
+        memcpy(to + n - 2, head + n - 2, 2);
+    } else if (n > 0) {
+        memcpy(to, head, n);
+    }
+}
+
+static inline void
+copy_body(uint8_t *to, const uint8_t *body, size_t n)
+{
+    if (n - 16 <= 16) {
+        memcpy(to, body, 16);
+        memcpy(to + n - 16, body + n - 16, 16);
+    } else if (n > 0) {
+        memcpy(to, body, n);
+    }
+}
+
+/* The queue for the first bytes of a dispatch: one that was used before, with
+ * its block.  NULL when the case is not that simple. */
+static inline struct sonic__wq *
+first_queue(sonic_stream *s)
+{
+    const struct sonic__object *o = &s->object;
+    struct sonic__wq *q = o->io->spare_wq;
+
+    if (q == NULL || q->spare == NULL || o->io->dispatching != s ||
+        s->more != NULL || o->error < 0 || (o->flags & SONIC__CLOSED) ||
+        (o->bits2 & (SONIC__CONNECTED | SONIC__WRITE_SHUT)) !=
+            SONIC__CONNECTED ||
+        !(o->ready & SONIC__WRITE))
+        return NULL;
+    o->io->spare_wq = q->next.spare;
+    q->high = HIGH_WATER;
+    q->limit = QUEUE_LIMIT;
+    q->head = q->tail = q->spare;
+    q->spare = NULL;
+    q->room = SONIC__BLOCK_LARGEST;
+    return s->wq = q;
+}
+
+int
+sonic_stream_send_framed(sonic_stream *s, const void *head, size_t n_head,
+                         const void *body, size_t len)
+{
+    struct sonic__wq *q = s->wq != NULL ? s->wq : first_queue(s);
+    struct sonic__block *b;
+    size_t n = n_head + len;
+
+    if (q == NULL || len >= REFER_MIN || n > q->room || q->bytes + n > q->limit)
+        return send_slowly(s, head, n_head, body, len);
+    b = q->tail;
+    copy_head(b->data + b->len, head, n_head);
+    copy_body(b->data + b->len + n_head, body, len);
+    b->len += n;
+    q->bytes += n;
+    q->room -= n;
+    return q->bytes > q->high;
 }
 
 int
@@ -312,6 +392,7 @@ sonic_stream_commit(sonic_stream *s, size_t n)
         return SONIC_ESTATE; /* nothing was reserved */
     q->tail->len += n;
     q->bytes += n;
+    q->room = sonic__block_room(q->tail);
     mark_dirty(s);
     return above_high(s);
 }

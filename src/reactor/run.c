@@ -129,7 +129,8 @@ gather(sonic_io *io, int64_t timeout)
     io->stats.waits++;
     io->stats.events += io->n_events;
     sonic__timers_collect(io);
-    sonic__posts_take(io);
+    if (sonic__door_knocked(io->door))
+        sonic__posts_take(io);
     take_queue(io);
     return 0;
 }
@@ -141,13 +142,20 @@ is_done(const sonic_io *io, const struct mode *m)
            (m->done != NULL && *m->done);
 }
 
+/* Run what is ready.  True when the run call is to end. */
 static bool
 drain_ready(sonic_io *io, const struct mode *m)
 {
-    while (!is_done(io, m))
-        if (!step(io))
-            return false;
-    return true;
+    while (io->next_event < io->n_events) {
+        if (is_done(io, m))
+            return true;
+        run_event(io, &io->events[io->next_event++]);
+    }
+    do {
+        if (is_done(io, m))
+            return true;
+    } while (step(io));
+    return false;
 }
 
 /* Returns 0, -ETIMEDOUT, or what went wrong in the wait. */
