@@ -42,11 +42,14 @@ run(void *object)
         report(c);
 }
 
-/* The io's end. */
+/* The io's end; or the session's, which has closed the object. */
 static void
 close_object(void *object)
 {
-    sonic__frame_fail(object, SONIC_FRAME_NOBODY, -ECANCELED);
+    sonic_frame_conn *c = object;
+
+    if (c->state != SONIC_FRAME_CLOSED)
+        sonic__frame_fail(c, SONIC_FRAME_NOBODY, -ECANCELED);
 }
 
 static void
