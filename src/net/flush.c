@@ -297,7 +297,8 @@ cancel_writes(sonic_stream *s, int err)
     }
     if (q->drain != NULL)
         q->drain_err = err;
-    sonic__defer(&s->object);
+    if (q->done != NULL || q->drain != NULL)
+        sonic__defer(&s->object);
 }
 
 /* Nobody waits any more for the write of ud, of which a part is gone: the rest
