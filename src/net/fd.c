@@ -117,10 +117,10 @@ sonic__stream_attach(sonic_stream *s, int fd)
     int type, err;
     socklen_t len = sizeof type;
 
-    if (sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len, sys->ud) == 0)
-        o->cls = &socket_class.base;
-    else
-        o->cls = &fd_class.base;
+    err = sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len, sys->ud);
+    if (err < 0 && err != -ENOTSOCK)
+        return err;
+    o->cls = err == 0 ? &socket_class.base : &fd_class.base;
     err = sonic__object_watch(o, fd);
     if (err < 0)
         return err;
