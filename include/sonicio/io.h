@@ -151,23 +151,6 @@ SONIC_API bool sonic_io_inside(const sonic_io *io);
 SONIC_API SONIC_MUST_CHECK int sonic_io_run_until(sonic_io *io,
                                                   const bool *done);
 
-/* sonic_io_tie - be told when the io ends, for objects that a protocol builds
- * of the io's own
- *
- * fn runs when the io is closed, with freeing false, and, if the tie is still
- * there, once more when it is freed: then the object must release its memory.
- * The struct lies in the object and is the io's until it is removed. */
-typedef struct sonic_io_tie {
-    void (*fn)(sonic_io *io, bool freeing, void *ud);
-    void *ud;
-    struct sonic_io_tie *next, **prev; /* private */
-} sonic_io_tie;
-
-SONIC_API void
-sonic_io_tie_add(sonic_io *io, sonic_io_tie *tie,
-                 void (*fn)(sonic_io *io, bool freeing, void *ud), void *ud);
-SONIC_API void sonic_io_tie_remove(sonic_io_tie *tie);
-
 typedef struct sonic_io_stats {
     uint64_t cycles;       /* turns of the loop */
     uint64_t waits;        /* calls that waited or polled for events */

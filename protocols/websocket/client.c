@@ -4,6 +4,72 @@
 #include <errno.h>
 #include <string.h>
 
+#include <sonicio/object.h>
+
+/* The object of the io that stands for a client's connection: when the io is
+ * closed it is terminated, when the io is freed it is freed. */
+struct sonic__ws_anchor {
+    sonic_ws *ws; /* NULL: freed by its owner */
+};
+
+static void
+anchor_run(void *object)
+{
+    (void)object;
+}
+
+static void
+anchor_close(void *object)
+{
+    struct sonic__ws_anchor *a = object;
+
+    if (a->ws != NULL)
+        sonic_ws_terminate(a->ws);
+}
+
+static void
+anchor_destroy(void *object)
+{
+    struct sonic__ws_anchor *a = object;
+
+    if (a->ws != NULL) {
+        a->ws->config->anchor = NULL;
+        sonic_ws_free(a->ws);
+    }
+}
+
+static int
+drop_anchor(sonic_ws *ws)
+{
+    static const sonic_object_class anchor_class = {
+        SONIC_OBJECT_CLASS_INIT,   .bytes = sizeof(struct sonic__ws_anchor),
+        .run = anchor_run,         .close = anchor_close,
+        .destroy = anchor_destroy,
+    };
+    void *a;
+    int err = sonic_object_new(ws->config->io, &anchor_class, &a);
+
+    if (err < 0) {
+        sonic__ws_drop(ws);
+        return err;
+    }
+    ws->config->anchor = a;
+    ws->config->anchor->ws = ws;
+    return 0;
+}
+
+void
+sonic__ws_weigh_anchor(sonic_ws *ws)
+{
+    struct sonic__ws_anchor *a = ws->config->anchor;
+
+    if (a == NULL)
+        return;
+    ws->config->anchor = NULL;
+    a->ws = NULL;
+    sonic_object_free(a);
+}
+
 int
 sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
              const sonic_ws_handler *handler, void *ud, sonic_ws **out)
@@ -14,10 +80,8 @@ sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
     if (err < 0)
         return err;
     err = sonic__ws_make(c, handler, ud, out);
-    if (err == 0) {
-        (*out)->config->solo = *out;
-        sonic_io_tie_add(io, &c->tie, sonic__ws_config_tied, c);
-    }
+    if (err == 0)
+        err = drop_anchor(*out);
     sonic__ws_config_drop(c); /* the connection holds it */
     return err;
 }

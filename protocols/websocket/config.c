@@ -204,22 +204,8 @@ sonic__ws_config_drop(struct sonic__ws_config *c)
 {
     if (--c->refs > 0)
         return;
-    sonic_io_tie_remove(&c->tie);
     sonic__ws_release(c->io, c->strings, sizeof *c->strings + c->strings->size);
     sonic__ws_release(c->io, c, sizeof *c);
-}
-
-/* The io of a client's connection ends. */
-void
-sonic__ws_config_tied(sonic_io *io, bool freeing, void *ud)
-{
-    struct sonic__ws_config *c = ud;
-
-    (void)io;
-    if (freeing)
-        sonic_ws_free(c->solo);
-    else
-        sonic_ws_terminate(c->solo);
 }
 
 /* Settings of ws alone, equal to the shared ones. */

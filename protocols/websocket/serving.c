@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sonicio/object.h>
+
 enum { HEAD_FIRST_TRY = 1024, NOT_LISTED = -1 };
 
 struct listening {
@@ -20,13 +22,11 @@ struct sonic_ws_server {
     sonic_ws **v; /* NULL where one went while `walking` */
     uint32_t n, cap, live;
     unsigned walking;
-    unsigned holds; /* the owner's, one for each accept under way */
     bool freed;
     sonic_ws_drain_fn *drain_cb;
     void *drain_ud;
     sonic_timer *drain_timer;
     sonic_ws_drained drained;
-    sonic_io_tie tie;
 };
 
 /* ---- the list --------------------------------------------------------- */
@@ -95,13 +95,20 @@ walk(sonic_ws_server *s, void (*fn)(sonic_ws *ws, void *ud), void *ud)
 }
 
 static void
-drop(sonic_ws_server *s)
+server_run(void *object)
 {
-    if (--s->holds > 0)
-        return;
+    (void)object;
+}
+
+static void
+server_destroy(void *object)
+{
+    sonic_ws_server *s = object;
+
+    if (s->config == NULL)
+        return; /* it was never made */
     sonic__ws_release(s->io, s->v, s->cap * sizeof *s->v);
     sonic__ws_config_drop(s->config);
-    sonic__ws_release(s->io, s, sizeof *s);
 }
 
 static void
@@ -362,7 +369,7 @@ on_accept(sonic_listener *l, int err, sonic_stream *stream, void *ud)
     if (err == -ECANCELED || err == SONIC_ECLOSED || s->freed) {
         sonic_stream_free(stream);
         sonic__ws_release(s->io, li, sizeof *li);
-        drop(s);
+        sonic_object_drop(s);
         return;
     }
     if (err == 0)
@@ -394,7 +401,7 @@ sonic_ws_server_listen(sonic_ws_server *s, const char *address,
     li->server = s;
     li->next = s->listeners;
     s->listeners = li;
-    s->holds++;
+    sonic_object_hold(s);
     sonic_listener_async_accept(li->listener, on_accept, li);
     return 0;
 }
@@ -425,18 +432,16 @@ terminate_one(sonic_ws *ws, void *ud)
     sonic_ws_terminate(ws);
 }
 
+/* The io ends, or the owner frees the server. */
 static void
-on_io_end(sonic_io *io, bool freeing, void *ud)
+server_close(void *object)
 {
-    sonic_ws_server *s = ud;
+    sonic_ws_server *s = object;
 
-    (void)io;
-    if (freeing) {
-        sonic_ws_server_free(s);
-        return;
-    }
     stop_listening(s);
     walk(s, terminate_one, NULL);
+    if (s->drain_cb != NULL)
+        finish_drain(s, -ECANCELED);
 }
 
 int
@@ -444,22 +449,27 @@ sonic_ws_server_new(sonic_io *io, const sonic_ws_options *opt,
                     const sonic_ws_handler *handler, void *ud,
                     sonic_ws_server **out)
 {
-    sonic_ws_server *s = sonic__ws_alloc(io, sizeof *s);
-    int err;
+    static const sonic_object_class server_class = {
+        SONIC_OBJECT_CLASS_INIT,   .bytes = sizeof(sonic_ws_server),
+        .run = server_run,         .close = server_close,
+        .destroy = server_destroy,
+    };
+    sonic_ws_server *s;
+    void *object;
+    int err = sonic_object_new(io, &server_class, &object);
 
-    if (s == NULL)
-        return -ENOMEM;
+    if (err < 0)
+        return err;
+    s = object;
     err = sonic__ws_config_new(io, opt, true, &s->config);
     if (err < 0) {
-        sonic__ws_release(io, s, sizeof *s);
+        sonic_object_free(s);
         return err;
     }
     s->io = io;
-    s->holds = 1;
     s->config->handler = handler;
     s->config->ud = ud;
     s->config->owner = s;
-    sonic_io_tie_add(io, &s->tie, on_io_end, s);
     *out = s;
     return 0;
 }
@@ -470,12 +480,8 @@ sonic_ws_server_free(sonic_ws_server *s)
     if (s == NULL || s->freed)
         return;
     s->freed = true;
-    sonic_io_tie_remove(&s->tie);
-    stop_listening(s);
-    if (s->drain_cb != NULL)
-        finish_drain(s, -ECANCELED);
     walk(s, free_one, NULL);
-    drop(s);
+    sonic_object_free(s);
 }
 
 size_t
@@ -516,7 +522,7 @@ on_drain_late(sonic_timer *t, int err, void *ud)
 
     if (err == 0 && t == s->drain_timer)
         walk(s, terminate_one, NULL);
-    drop(s);
+    sonic_object_drop(s);
 }
 
 static void
@@ -545,12 +551,13 @@ sonic_ws_server_async_drain(sonic_ws_server *s, int64_t timeout,
     s->drain_ud = ud;
     s->drained = none;
     stop_listening(s);
-    s->holds += 2; /* the timer's, and this call's */
+    sonic_object_hold(s); /* the timer's */
+    sonic_object_hold(s); /* this call's */
     sonic_timer_once(s->drain_timer, timeout, on_drain_late, s);
     walk(s, drain_one, NULL);
     if (s->live == 0 && s->drain_cb != NULL)
         finish_drain(s, 0);
-    drop(s);
+    sonic_object_drop(s);
 }
 
 /* ---- heads, for the hooks --------------------------------------------- */

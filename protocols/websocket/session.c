@@ -43,223 +43,6 @@ is_server(const sonic_ws *ws)
     return (ws->flags & SONIC__WS_SERVER) != 0;
 }
 
-/* ---- memory and references -------------------------------------------- */
-
-void *
-sonic__ws_alloc(sonic_io *io, size_t n)
-{
-    const sonic_mem *mem = sonic_io_mem(io);
-    void *p = mem->alloc(n, mem->ud);
-
-    return p == NULL ? NULL : memset(p, 0, n);
-}
-
-void
-sonic__ws_release(sonic_io *io, void *p, size_t n)
-{
-    const sonic_mem *mem = sonic_io_mem(io);
-
-    if (p != NULL)
-        mem->free(p, n, mem->ud);
-}
-
-char *
-sonic__ws_copy(sonic_io *io, const char *text)
-{
-    size_t n = strlen(text) + 1;
-    char *p = sonic__ws_alloc(io, n);
-
-    return p == NULL ? NULL : memcpy(p, text, n);
-}
-
-void
-sonic__ws_release_text(sonic_io *io, char *text)
-{
-    if (text != NULL)
-        sonic__ws_release(io, text, strlen(text) + 1);
-}
-
-struct sonic__ws_more *
-sonic__ws_more(sonic_ws *ws)
-{
-    if (ws->more == NULL)
-        ws->more = sonic__ws_alloc(ws->config->io, sizeof *ws->more);
-    return ws->more;
-}
-
-void
-sonic__ws_more_reset(sonic_ws *ws)
-{
-    sonic__ws_release_text(ws->config->io, ws->more->subprotocol);
-    memset(ws->more, 0, sizeof *ws->more);
-}
-
-void
-sonic__ws_destroy(sonic_ws *ws)
-{
-    sonic_io *io = ws->config->io;
-
-    assert(ws->stream == NULL);
-    sonic__ws_opening_free(ws);
-    if (ws->more != NULL) {
-        sonic_timer_free(ws->more->timer);
-        sonic__ws_release_text(io, ws->more->subprotocol);
-        sonic__ws_release(io, ws->more, sizeof *ws->more);
-    }
-    sonic__ws_config_drop(ws->config);
-    sonic__ws_release(io, ws, sizeof *ws);
-}
-
-int
-sonic__ws_make(struct sonic__ws_config *config, const sonic_ws_handler *handler,
-               void *ud, sonic_ws **out)
-{
-    sonic_ws *ws = sonic__ws_alloc(config->io, sizeof *ws);
-
-    if (ws == NULL)
-        return -ENOMEM;
-    ws->config = config;
-    config->refs++;
-    ws->handler = handler;
-    ws->ud = ud;
-    ws->refs = 1;
-    ws->subprotocol = SONIC__WS_NO_SUBPROTOCOL;
-    if (config->server)
-        ws->flags = SONIC__WS_SERVER;
-    *out = ws;
-    return 0;
-}
-
-/* ---- the record ------------------------------------------------------- */
-
-static bool
-may_succeed_later(const struct sonic__ws_cause *why)
-{
-    switch (why->layer) {
-    case SONIC_WS_LAYER_RESOLVE:
-    case SONIC_WS_LAYER_CONNECT:
-    case SONIC_WS_LAYER_TRANSPORT:
-        return why->err != SONIC_EADDRESS && why->err != -ECANCELED;
-    case SONIC_WS_LAYER_HANDSHAKE:
-        return why->err == -ETIMEDOUT || why->status >= 500 ||
-               why->status == 408 || why->status == 429;
-    case SONIC_WS_LAYER_CLOSE:
-        return why->code == SONIC_WS_GOING_AWAY || why->code == 1012 ||
-               why->code == SONIC_WS_TRY_AGAIN;
-    default:
-        return false;
-    }
-}
-
-/* The first reason stands; what follows from it adds nothing. */
-static void
-note(sonic_ws *ws, const struct sonic__ws_cause *why, enum sonic_ws_state in)
-{
-    struct sonic__ws_more *m = sonic__ws_more(ws);
-    sonic_ws_close_record *r;
-    size_t n = why->reason_len;
-
-    if (m == NULL || m->record.layer != SONIC_WS_LAYER_NONE)
-        return;
-    r = &m->record;
-    r->side = why->side;
-    r->layer = why->layer;
-    r->state = in;
-    r->error = why->err;
-    r->code = why->code != 0 ? why->code : SONIC_WS_ABNORMAL;
-    r->status = why->status;
-    r->retryable = may_succeed_later(why);
-    if (n >= sizeof r->reason)
-        n = sizeof r->reason - 1;
-    if (n > 0)
-        memcpy(r->reason, why->reason, n);
-    else if (why->err < 0)
-        snprintf(r->reason, sizeof r->reason, "%s", sonic_strerror(why->err));
-}
-
-int
-sonic__ws_outcome(const sonic_ws *ws)
-{
-    const struct sonic__ws_more *m = ws->more;
-
-    if (m == NULL)
-        return -ENOMEM;
-    if (m->record.clean)
-        return SONIC_EWS_CLOSED;
-    return m->record.error < 0 ? m->record.error : SONIC_EWS_ABNORMAL;
-}
-
-/* ---- the end ---------------------------------------------------------- */
-
-/* From the loop: everything that still waits for this connection is told. */
-static void
-on_end(sonic_io *io, void *ud)
-{
-    sonic_ws *ws = ud;
-    struct sonic__ws_more *m = ws->more;
-    struct sonic__ws_opening *opening = ws->opening;
-    sonic_ws_close_record local = {.layer = SONIC_WS_LAYER_TRANSPORT,
-                                   .error = -ENOMEM,
-                                   .code = SONIC_WS_ABNORMAL};
-    const sonic_ws_close_record *why = m != NULL ? &m->record : &local;
-    sonic_ws_fn *cb = opening != NULL ? opening->cb : NULL;
-    void *cb_ud = opening != NULL ? opening->ud : NULL;
-    bool clean = why->clean;
-
-    (void)io;
-    sonic__ws_opening_free(ws);
-    ws->flags &= (uint16_t)~SONIC__WS_END_POSTED;
-    if (cb != NULL)
-        cb(ws, sonic__ws_outcome(ws), cb_ud);
-    sonic__ws_fail_reader(ws, sonic__ws_outcome(ws));
-    if (m != NULL && m->close_cb != NULL) {
-        cb = m->close_cb;
-        m->close_cb = NULL;
-        cb(ws, clean ? 0 : sonic__ws_outcome(ws), m->close_ud);
-    }
-    if (is_server(ws))
-        sonic__ws_server_remove(ws->config->owner, ws, clean);
-    if (!(ws->flags & SONIC__WS_FREED) && ws->handler != NULL &&
-        ws->handler->on_close != NULL) {
-        local = *why; /* the callback may connect again */
-        ws->handler->on_close(ws, &local, ws->ud);
-    }
-    if (is_server(ws) && !(ws->flags & SONIC__WS_FREED)) {
-        ws->flags |= SONIC__WS_FREED;
-        sonic__ws_drop(ws);
-    }
-    sonic__ws_drop(ws);
-}
-
-static int
-act_end(sonic_ws *ws, const struct sonic__ws_cause *why)
-{
-    sonic_stream *s = ws->stream;
-    sonic_io *io = ws->config->io;
-
-    note(ws, why, sonic_ws_state(ws));
-    if (ws->more != NULL) {
-        sonic_timer_free(ws->more->timer);
-        ws->more->timer = NULL;
-        if (s != NULL)
-            ws->more->record.unsent = sonic_stream_queued(s);
-    }
-    if (ws->opening != NULL) {
-        sonic_timer_free(ws->opening->timer);
-        ws->opening->timer = NULL;
-    }
-    ws->stream = NULL;
-    ws->flags &= (uint16_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
-    if (s != NULL && why->err == -ETIMEDOUT)
-        sonic_stream_reset(s);
-    sonic_stream_free(s);
-    sonic__ws_hold(ws);
-    ws->flags |= SONIC__WS_END_POSTED;
-    if (sonic_io_post(io, on_end, ws) < 0)
-        on_end(io, ws);
-    return 0;
-}
-
 /* Our last word is said.  A server ends TCP, a client lets it (7.1.1). */
 static void
 await_end(sonic_ws *ws, bool shut)
@@ -324,7 +107,7 @@ act_open(sonic_ws *ws, const struct sonic__ws_cause *why)
 static int
 act_refuse(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
-    note(ws, why, SONIC_WS_HANDSHAKE);
+    sonic__ws_note(ws, why, SONIC_WS_HANDSHAKE);
     if (is_server(ws))
         sonic__ws_serve_refusal(ws, why);
     await_end(ws, true);
@@ -336,7 +119,7 @@ act_say_close(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
     int err;
 
-    note(ws, why, SONIC_WS_OPEN);
+    sonic__ws_note(ws, why, SONIC_WS_OPEN);
     err = sonic__ws_send_close(ws, why->code_to_send, why->reason,
                                why->reason_len);
     if (err < 0) {
@@ -352,7 +135,7 @@ act_say_close(sonic_ws *ws, const struct sonic__ws_cause *why)
 static int
 act_reply(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
-    note(ws, why, SONIC_WS_OPEN);
+    sonic__ws_note(ws, why, SONIC_WS_OPEN);
     ws->flags |= SONIC__WS_HEARD;
     if (sonic__ws_send_close(ws, why->code_to_send, NULL, 0) >= 0 && ws->more)
         ws->more->record.clean = true;
@@ -369,7 +152,7 @@ act_acked(sonic_ws *ws, const struct sonic__ws_cause *why)
         m->record.clean = true;
         m->record.error = 0;
         if (m->record.layer == SONIC_WS_LAYER_NONE)
-            note(ws, why, SONIC_WS_CLOSED_BY_US);
+            sonic__ws_note(ws, why, SONIC_WS_CLOSED_BY_US);
     }
     await_end(ws, is_server(ws));
     return 0;
@@ -378,7 +161,7 @@ act_acked(sonic_ws *ws, const struct sonic__ws_cause *why)
 static int
 act_fail(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
-    note(ws, why, SONIC_WS_OPEN);
+    sonic__ws_note(ws, why, SONIC_WS_OPEN);
     sonic__ws_send_close(ws, why->code_to_send, why->reason, why->reason_len);
     await_end(ws, true);
     return 0;
@@ -392,6 +175,13 @@ act_give_up(sonic_ws *ws, const struct sonic__ws_cause *why)
     if (m != NULL)
         m->record.error = why->err;
     await_end(ws, true);
+    return 0;
+}
+
+static int
+act_end(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    sonic__ws_end(ws, why);
     return 0;
 }
 
@@ -611,6 +401,7 @@ sonic_ws_free(sonic_ws *ws)
     if (ws == NULL || (ws->flags & SONIC__WS_FREED))
         return;
     ws->flags |= SONIC__WS_FREED;
+    sonic__ws_weigh_anchor(ws);
     sonic_ws_terminate(ws);
     if (is_server(ws))
         sonic__ws_server_remove(ws->config->owner, ws, false);

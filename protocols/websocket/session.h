@@ -32,9 +32,8 @@ struct sonic__ws_config {
     struct sonic__ws_strings *strings; /* what opt points to, copied */
     const sonic_ws_handler *handler;   /* a server's, for all */
     void *ud;
-    sonic_ws_server *owner; /* a server's */
-    sonic_ws *solo;         /* a client's */
-    sonic_io_tie tie;       /* a client's */
+    sonic_ws_server *owner;          /* a server's */
+    struct sonic__ws_anchor *anchor; /* a client's */
 };
 
 struct sonic_ws_head {
@@ -174,7 +173,8 @@ sonic__ws_is_closing(const sonic_ws *ws)
     return ws->state == SONIC__WS_STATE_CLOSING;
 }
 
-/* session.c: the machine.  Each returns what the action returns. */
+/* session.c: the machine.  Each returns what the action returns.
+ * ending.c: memory, the record, the end. */
 int sonic__ws_begin(sonic_ws *ws); /* CONNECT */
 int sonic__ws_accept_begin(sonic_ws *ws);
 void sonic__ws_connected(sonic_ws *ws, bool at_proxy);
@@ -203,6 +203,9 @@ sonic__ws_drop(sonic_ws *ws)
         sonic__ws_destroy(ws);
 }
 
+void sonic__ws_note(sonic_ws *ws, const struct sonic__ws_cause *why,
+                    enum sonic_ws_state in);
+void sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why);
 struct sonic__ws_more *sonic__ws_more(sonic_ws *ws);
 void sonic__ws_more_reset(sonic_ws *ws);       /* before another connection */
 void *sonic__ws_alloc(sonic_io *io, size_t n); /* zeroed */
@@ -217,7 +220,9 @@ int sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
                          struct sonic__ws_config **out);
 int sonic__ws_config_own(sonic_ws *ws); /* before changing it for ws alone */
 void sonic__ws_config_drop(struct sonic__ws_config *c);
-void sonic__ws_config_tied(sonic_io *io, bool freeing, void *ud);
+
+/* client.c: what ends a client's connection with its io */
+void sonic__ws_weigh_anchor(sonic_ws *ws);
 
 /* opening.c */
 int sonic__ws_open_connect(sonic_ws *ws);

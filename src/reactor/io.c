@@ -122,52 +122,10 @@ close_objects(sonic_io *io, bool free_them)
 }
 
 void
-sonic_io_tie_add(sonic_io *io, sonic_io_tie *tie,
-                 void (*fn)(sonic_io *io, bool freeing, void *ud), void *ud)
-{
-    tie->fn = fn;
-    tie->ud = ud;
-    tie->next = io->ties;
-    tie->prev = &io->ties;
-    if (tie->next != NULL)
-        tie->next->prev = &tie->next;
-    io->ties = tie;
-}
-
-void
-sonic_io_tie_remove(sonic_io_tie *tie)
-{
-    if (tie->prev == NULL)
-        return;
-    *tie->prev = tie->next;
-    if (tie->next != NULL)
-        tie->next->prev = tie->prev;
-    tie->prev = NULL;
-}
-
-/* Each tie once, those that are added or removed meanwhile included. */
-static void
-tell_ties(sonic_io *io, bool freeing)
-{
-    sonic_io_tie *todo = io->ties, *t;
-
-    io->ties = NULL;
-    if (todo != NULL)
-        todo->prev = &todo;
-    while ((t = todo) != NULL) {
-        sonic_io_tie_remove(t);
-        if (!freeing)
-            sonic_io_tie_add(io, t, t->fn, t->ud);
-        t->fn(io, freeing, t->ud);
-    }
-}
-
-void
 sonic_io_close(sonic_io *io)
 {
     if (io->closed)
         return;
-    tell_ties(io, false);
     close_objects(io, false);
     io->closed = true;
     if (!io->running && io->dispatched == 0)
@@ -181,7 +139,6 @@ sonic__io_destroy(sonic_io *io)
     sonic_mem mem = io->mem;
 
     io->freed = true;
-    tell_ties(io, true);
     close_objects(io, true);
     sonic__io_drain(io);
     sonic__work_shut(io);

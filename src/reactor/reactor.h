@@ -154,7 +154,6 @@ struct sonic_io {
     uint32_t slots_n, slots_cap, slots_free;
     uint32_t registered;
 
-    sonic_io_tie *ties;
     struct sonic__pool pool;
     struct sonic__random random;
     struct sonic__door *door;
