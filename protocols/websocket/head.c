@@ -6,9 +6,9 @@
 #include "websocket/chars.h"
 
 typedef int fsm_act(struct sonic__http_head *h, const char *window);
-static fsm_act act_none, act_keep, act_method, act_target, act_version,
-    act_status, act_reason, act_begin, act_name, act_value, act_empty, act_done,
-    act_reject, act_long_method, act_long_target, act_too_big;
+static fsm_act act_none, act_method, act_target, act_version, act_status,
+    act_reason, act_begin, act_name, act_value, act_empty, act_done, act_reject,
+    act_long_method, act_long_target, act_too_big;
 
 #define FSM_NAME "ws-head"
 #define FSM_DEF "websocket/head.def"
@@ -24,7 +24,7 @@ _Static_assert((int)E_TCHAR == SONIC__HTTP_TCHAR &&
 #define VISIBLE (BIT(TCHAR) | BIT(COLON) | BIT(TEXT))
 #define BLANK (BIT(SP) | BIT(HT))
 
-/* The bytes that are more of the element: the table's `keep` rows, as sets.
+/* The bytes that are more of the element: rows that change nothing, as sets.
  * tests/check_ws_head.c feeds byte by byte and in bulk and compares. */
 static const uint16_t eats[FSM_STATES] = {
     [S_METHOD] = BIT(TCHAR),
@@ -54,26 +54,6 @@ static const uint16_t longest[FSM_STATES] = {
     [S_VERSION] = VERSION_LEN,
     [S_STATUS] = STATUS_LEN,
 };
-
-void
-sonic__http_head_init(struct sonic__http_head *h, enum sonic__http_role role,
-                      size_t limit, struct sonic__http_field *fields,
-                      uint16_t max_fields)
-{
-    memset(h, 0, sizeof *h);
-    if (limit == 0)
-        limit = SONIC__HTTP_HEAD_BYTES;
-    if (limit < LIMIT_MIN)
-        limit = LIMIT_MIN;
-    if (limit > SONIC__HTTP_HEAD_BYTES_MAX)
-        limit = SONIC__HTTP_HEAD_BYTES_MAX;
-    h->limit = (uint16_t)limit;
-    h->fields = fields;
-    h->max_fields = max_fields;
-    h->state = S_START;
-    fsm_step(&h->state, role == SONIC__HTTP_REQUEST ? E_REQUEST : E_RESPONSE,
-             NULL);
-}
 
 static bool
 is_digit(char c)
@@ -139,7 +119,26 @@ step(struct sonic__http_head *h, const char *window, enum fsm_event e)
         h->why = sonic__ws_row_why(&FSM_INFO, from, (unsigned)e);
 }
 
-/* Take the bytes that the table would only keep. */
+void
+sonic__http_head_init(struct sonic__http_head *h, enum sonic__http_role role,
+                      size_t limit, struct sonic__http_field *fields,
+                      uint16_t max_fields)
+{
+    memset(h, 0, sizeof *h);
+    if (limit == 0)
+        limit = SONIC__HTTP_HEAD_BYTES;
+    if (limit < LIMIT_MIN)
+        limit = LIMIT_MIN;
+    if (limit > SONIC__HTTP_HEAD_BYTES_MAX)
+        limit = SONIC__HTTP_HEAD_BYTES_MAX;
+    h->limit = (uint16_t)limit;
+    h->fields = fields;
+    h->max_fields = max_fields;
+    h->state = S_START;
+    step(h, NULL, role == SONIC__HTTP_REQUEST ? E_REQUEST : E_RESPONSE);
+}
+
+/* Take the bytes that would change nothing. */
 static void
 run(struct sonic__http_head *h, const char *window, size_t end)
 {
@@ -160,12 +159,12 @@ sonic__http_head_feed(struct sonic__http_head *h, const char *window,
     size_t end = len < h->limit ? len : h->limit;
     uint16_t before = h->seen;
 
-    while (h->verdict == 0 && h->seen < end) {
+    while (!fsm_final[h->state] && h->seen < end) {
         step(h, window, classify(h, window));
         h->seen++;
         run(h, window, end);
     }
-    if (h->verdict == 0 && h->seen == h->limit)
+    if (!fsm_final[h->state] && h->seen == h->limit)
         step(h, window, E_OVER);
     h->work += (uint32_t)(h->seen - before);
     return h->verdict;
@@ -181,14 +180,6 @@ element(const struct sonic__http_head *h)
 
 static int
 act_none(struct sonic__http_head *h, const char *window)
-{
-    (void)h;
-    (void)window;
-    return 0;
-}
-
-static int
-act_keep(struct sonic__http_head *h, const char *window)
 {
     (void)h;
     (void)window;

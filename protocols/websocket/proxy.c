@@ -9,7 +9,8 @@
 #include "websocket/out.h"
 
 typedef int fsm_act(struct sonic__proxy *p);
-static fsm_act act_say, act_wait, act_open, act_refuse, act_deny, act_malform;
+static fsm_act act_connect, act_say, act_wait, act_none, act_refuse, act_deny,
+    act_malform;
 
 #define FSM_NAME "ws-proxy"
 #define FSM_DEF "websocket/proxy.def"
@@ -264,7 +265,7 @@ sonic__proxy_feed(struct sonic__proxy *p, const char *window, size_t len)
     enum fsm_event e;
     int size;
 
-    if (p->verdict < 0 || p->state == S_OPEN)
+    if (fsm_final[p->state])
         return p->verdict;
     size = classify(p, window, len, &e);
     if (size == 0)
@@ -338,22 +339,28 @@ sonic__proxy_init(struct sonic__proxy *p,
                   const struct sonic__proxy_options *options,
                   struct sonic__http_field *fields, uint16_t max_fields)
 {
-    const struct fsm_cell *c;
+    enum fsm_event e = options->kind == SONIC__PROXY_HTTP ? E_HTTP : E_SOCKS;
 
     memset(p, 0, sizeof *p);
     p->options = options;
+    p->fields = fields;
+    p->max_fields = max_fields;
     p->state = S_START;
     p->verdict = check_options(options);
     if (p->verdict < 0)
-        return p->verdict;
-    sonic__http_head_init(&p->head, SONIC__HTTP_RESPONSE, 0, fields,
-                          max_fields);
-    c = fsm_step(&p->state,
-                 options->kind == SONIC__PROXY_HTTP ? E_HTTP : E_SOCKS, NULL);
-    return c->act(p);
+        e = E_BAD;
+    p->why = sonic__ws_row_why(&FSM_INFO, S_START, (unsigned)e);
+    return fsm_step(&p->state, e, NULL)->act(p);
 }
 
 /* ---- actions ---- */
+
+static int
+act_connect(struct sonic__proxy *p)
+{
+    p->due = true;
+    return act_wait(p);
+}
 
 static int
 act_say(struct sonic__proxy *p)
@@ -365,16 +372,16 @@ act_say(struct sonic__proxy *p)
 static int
 act_wait(struct sonic__proxy *p)
 {
-    sonic__http_head_init(&p->head, SONIC__HTTP_RESPONSE, 0, p->head.fields,
-                          p->head.max_fields);
+    sonic__http_head_init(&p->head, SONIC__HTTP_RESPONSE, 0, p->fields,
+                          p->max_fields);
     return 0;
 }
 
+/* Nothing to do: the verdict is what it was, 0 or that on the options. */
 static int
-act_open(struct sonic__proxy *p)
+act_none(struct sonic__proxy *p)
 {
-    (void)p;
-    return 0;
+    return p->verdict;
 }
 
 static int

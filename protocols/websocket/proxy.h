@@ -49,7 +49,9 @@ struct sonic__proxy_options {
 struct sonic__proxy {
     const sonic_fsm_tracer *tracer; /* NULL, or the caller's after init */
     const struct sonic__proxy_options *options;
+    struct sonic__http_field *fields;
     struct sonic__http_head head; /* HTTP */
+    uint16_t max_fields;
     uint16_t status; /* what the proxy said: HTTP status or SOCKS reply code;
                         0 before it did */
     const char *why; /* an error in words; constant */

@@ -11,8 +11,8 @@ void
 http_drive_init(struct http_drive *d, const struct http_input *in)
 {
     *d = (struct http_drive){.role = in->role, .input = in->text};
-    sonic__http_head_init(&d->h, in->role, in->limit, room,
-                          (uint16_t)in->fields);
+    sonic__http_head_init(&d->h, in->role, in->limit,
+                          in->fields > 0 ? room : NULL, (uint16_t)in->fields);
 }
 
 int
@@ -38,6 +38,8 @@ http_agree(const struct http_drive *d, const struct http_reference *r,
            const char *what)
 {
     static char text[sizeof r->text];
+    const char *state = sonic__http_head_fsm.states[d->h.state];
+    const struct sonic__http_head *h = &d->h;
     size_t n;
 
     ck_assert_msg(d->h.verdict == r->verdict, "%s: %d at %zu, not %d", what,
@@ -45,11 +47,18 @@ http_agree(const struct http_drive *d, const struct http_reference *r,
     if (r->verdict < 0) {
         ck_assert_uint_eq(d->h.answer, r->answer);
         ck_assert_ptr_nonnull(d->h.why);
+        ck_assert_str_eq(state, "FAILED");
     } else if (r->verdict > 0) {
         n = http_describe(&d->h, d->role, d->window, text, sizeof text);
         ck_assert_msg(n == r->n && memcmp(text, r->text, n) == 0,
                       "%s: read\n%s", what, text);
+        ck_assert_str_eq(state, "DONE");
     }
+    if (d->role == SONIC__HTTP_REQUEST) /* nothing of the other role */
+        ck_assert(h->status == 0 && h->reason.off == 0 && h->reason.len == 0);
+    else
+        ck_assert(h->method.len == 0 && h->method.off == 0 &&
+                  h->target.len == 0 && h->target.off == 0);
 }
 
 static void
