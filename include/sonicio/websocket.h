@@ -179,7 +179,7 @@ typedef struct sonic_ws_options {
     const sonic_ws_header *headers; /* later ones of a name win; they may
                                        replace Host, Origin, User-Agent */
     size_t n_headers;
-    const char *proxy; /* "http://[USER:PASS@]HOST:PORT" or "socks5://…" */
+    const char *proxy; /* "http://[USER[:PASS]@]HOST[:PORT]", "socks5://…" */
     const char *connect_to; /* address to use instead of the URL's host */
     const sonic_connect_options *connect;
     /* Called just before the request is sent: it may add fields of its own

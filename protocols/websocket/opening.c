@@ -15,7 +15,6 @@ sonic__ws_opening_new(sonic_ws *ws)
     if (o == NULL)
         return -ENOMEM;
     o->url = (sonic_url)SONIC_URL_INIT;
-    o->proxy_url = (sonic_url)SONIC_URL_INIT;
     ws->opening = o;
     return 0;
 }
@@ -31,7 +30,6 @@ sonic__ws_opening_free(sonic_ws *ws)
     ws->opening = NULL;
     sonic_timer_free(o->timer);
     sonic__ws_release_text(io, o->url_text);
-    sonic__ws_proxy_free(ws, o);
     sonic__ws_release(io, o, sizeof *o);
 }
 
@@ -133,7 +131,7 @@ sonic__ws_open_connect(sonic_ws *ws)
         connect = *opt->connect;
     if (connect.timeout == 0)
         connect.timeout = opt->handshake_timeout;
-    address_text(opt->proxy != NULL ? &o->proxy_url : &o->url, text,
+    address_text(opt->proxy != NULL ? &o->proxy_url.at : &o->url, text,
                  sizeof text);
     sonic__ws_hold(ws);
     sonic_stream_async_connect(

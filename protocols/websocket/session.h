@@ -95,7 +95,7 @@ struct sonic__ws_opening {
     struct sonic__http_field fields[SONIC__HTTP_HEAD_FIELDS];
     struct sonic__proxy proxy;
     struct sonic__proxy_options proxy_options;
-    sonic_url proxy_url;
+    struct sonic__proxy_url proxy_url;
 };
 
 enum {
@@ -236,7 +236,6 @@ void sonic__ws_opening_free(sonic_ws *ws);
 int sonic__ws_proxy_prepare(sonic_ws *ws);
 int sonic__ws_open_ask_proxy(sonic_ws *ws);
 void sonic__ws_proxy_bytes(sonic_ws *ws, const char *window, size_t len);
-void sonic__ws_proxy_free(sonic_ws *ws, struct sonic__ws_opening *o);
 
 /* serving.c */
 void sonic__ws_serve_request(sonic_ws *ws, const char *window, size_t size);

@@ -1,73 +1,29 @@
-/* The proxy between a client and its server: settings as a URL, and the
- * exchange with it, before the WebSocket handshake. */
+/* The exchange with a proxy, before the WebSocket handshake. */
 #include "websocket/session.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { SAY_MAX = 2048 }; /* bytes of one thing that is said to a proxy */
-
-/* "USER:PASS@" at the start of *rest, percent-encoding not undone. */
-static int
-take_credentials(sonic_ws *ws, const char **rest)
-{
-    struct sonic__proxy_options *p = &ws->opening->proxy_options;
-    const char *at = strchr(*rest, '@'), *colon = strchr(*rest, ':');
-    char *user, *password;
-
-    if (at == NULL)
-        return 0;
-    if (colon == NULL || colon > at)
-        return SONIC_EOPTION;
-    user = sonic__ws_alloc(ws->config->io, (size_t)(at - *rest) + 1);
-    if (user == NULL)
-        return -ENOMEM;
-    memcpy(user, *rest, (size_t)(at - *rest));
-    password = user + (colon - *rest);
-    *password++ = '\0';
-    p->user = user;
-    p->password = password;
-    *rest = at + 1;
-    return 0;
-}
-
-void
-sonic__ws_proxy_free(sonic_ws *ws, struct sonic__ws_opening *o)
-{
-    struct sonic__proxy_options *p = &o->proxy_options;
-
-    if (p->user != NULL)
-        sonic__ws_release(ws->config->io, (void *)(uintptr_t)p->user,
-                          strlen(p->user) + strlen(p->password) + 2);
-}
 
 int
 sonic__ws_proxy_prepare(sonic_ws *ws)
 {
     struct sonic__ws_opening *o = ws->opening;
     struct sonic__proxy_options *p = &o->proxy_options;
-    const char *rest = ws->config->opt.proxy;
-    char url[SONIC_URL_HOST_MAX + 32];
     int err;
 
     if (o->url.kind == SONIC_URL_UNIX)
-        return SONIC_EOPTION;
-    if (strncmp(rest, "http://", 7) == 0)
-        p->kind = SONIC__PROXY_HTTP;
-    else if (strncmp(rest, "socks5://", 9) == 0)
-        p->kind = SONIC__PROXY_SOCKS5;
-    else
-        return SONIC_EOPTION;
-    rest = strstr(rest, "//") + 2;
-    err = take_credentials(ws, &rest);
+        return SONIC_EOPTION; /* a proxy cannot reach it */
+    err = sonic__proxy_url_parse(ws->config->opt.proxy, &o->proxy_url, NULL);
     if (err < 0)
         return err;
-    if (snprintf(url, sizeof url, "ws://%s", rest) >= (int)sizeof url ||
-        sonic_url_parse(url, &o->proxy_url, NULL) < 0)
-        return SONIC_EOPTION;
+    p->kind = o->proxy_url.kind;
     p->host = o->url.host;
     p->port = o->url.port;
+    if (o->proxy_url.credentials) {
+        p->user = o->proxy_url.user;
+        p->password = o->proxy_url.password;
+    }
     return 0;
 }
 
