@@ -156,13 +156,23 @@ room_for(sonic_stream *s, size_t n)
     return b;
 }
 
+/* What the last block takes without any check. */
+static void
+set_room(struct sonic__wq *q)
+{
+    size_t room = sonic__block_room(q->tail);
+    size_t left = q->limit > q->bytes ? q->limit - q->bytes : 0;
+
+    q->room = room < left ? room : left;
+}
+
 static void
 put(struct sonic__wq *q, struct sonic__block *b, const void *p, size_t n)
 {
     memcpy(b->data + b->len, p, n);
     b->len += n;
     q->bytes += n;
-    q->room = sonic__block_room(b);
+    set_room(q);
 }
 
 /* Queue a reference; the prefix goes with it. */
@@ -268,9 +278,9 @@ sonic_stream_has_room(const sonic_stream *s, size_t n)
     return !over_limit(s, n);
 }
 
-static int
-send_slowly(sonic_stream *s, const void *prefix, size_t n_prefix,
-            const void *buf, size_t len)
+int
+sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
+                         const void *buf, size_t len)
 {
     int err = n_prefix > SONIC__HEAD_MAX ? -EINVAL : refusal(s);
 
@@ -296,29 +306,6 @@ send_slowly(sonic_stream *s, const void *prefix, size_t n_prefix,
     return above_high(s);
 }
 
-/* Two to four bytes, which most heads are, without a call. */
-static inline void
-copy_head(uint8_t *to, const uint8_t *head, size_t n)
-{
-    if (n - 2 <= 2) {
-        memcpy(to, head, 2);
-        memcpy(to + n - 2, head + n - 2, 2);
-    } else if (n > 0) {
-        memcpy(to, head, n);
-    }
-}
-
-static inline void
-copy_body(uint8_t *to, const uint8_t *body, size_t n)
-{
-    if (n - 16 <= 16) {
-        memcpy(to, body, 16);
-        memcpy(to + n - 16, body + n - 16, 16);
-    } else if (n > 0) {
-        memcpy(to, body, n);
-    }
-}
-
 /* The queue for the first bytes of a dispatch: one that was used before, with
  * its block.  NULL when the case is not that simple. */
 static inline struct sonic__wq *
@@ -327,8 +314,9 @@ first_queue(sonic_stream *s)
     const struct sonic__object *o = &s->object;
     struct sonic__wq *q = o->io->spare_wq;
 
-    if (q == NULL || q->spare == NULL || o->io->dispatching != s ||
-        s->more != NULL || o->error < 0 || (o->flags & SONIC__CLOSED) ||
+    if (s->wq != NULL || q == NULL || q->spare == NULL ||
+        o->io->dispatching != s || s->more != NULL || o->error < 0 ||
+        (o->flags & SONIC__CLOSED) ||
         (o->bits2 & (SONIC__CONNECTED | SONIC__WRITE_SHUT)) !=
             SONIC__CONNECTED ||
         !(o->ready & SONIC__WRITE))
@@ -343,44 +331,40 @@ first_queue(sonic_stream *s)
 }
 
 int
-sonic_stream_send_framed(sonic_stream *s, const void *head, size_t n_head,
-                         const void *body, size_t len)
-{
-    struct sonic__wq *q = s->wq != NULL ? s->wq : first_queue(s);
-    struct sonic__block *b;
-    size_t n = n_head + len;
-
-    if (q == NULL || len >= REFER_MIN || n > q->room || q->bytes + n > q->limit)
-        return send_slowly(s, head, n_head, body, len);
-    b = q->tail;
-    copy_head(b->data + b->len, head, n_head);
-    copy_body(b->data + b->len + n_head, body, len);
-    b->len += n;
-    q->bytes += n;
-    q->room -= n;
-    return q->bytes > q->high;
-}
-
-int
 sonic_stream_send(sonic_stream *s, const void *buf, size_t len)
 {
     return sonic_stream_send_framed(s, NULL, 0, buf, len);
 }
 
-uint8_t *
-sonic_stream_reserve(sonic_stream *s, size_t n)
+static uint8_t *
+reserve_slowly(sonic_stream *s, size_t n)
 {
+    struct sonic__wq *q = first_queue(s);
     struct sonic__block *b;
 
+    if (q != NULL && n <= q->room)
+        return q->tail->data;
     if (n > SONIC__RESERVE_MAX || refusal(s) < 0 ||
         sonic__write_queue(s) == NULL)
         return NULL;
-    if (n > queue_limit(s) - s->wq->bytes) {
+    q = s->wq;
+    b = over_limit(s, n) ? NULL : room_for(s, n);
+    if (b == NULL) {
         sonic__write_release(s);
         return NULL;
     }
-    b = room_for(s, n);
-    return b == NULL ? NULL : b->data + b->len;
+    set_room(q);
+    return b->data + b->len;
+}
+
+uint8_t *
+sonic_stream_reserve(sonic_stream *s, size_t n)
+{
+    const struct sonic__wq *q = s->wq;
+
+    if (q != NULL && n <= q->room)
+        return q->tail->data + q->tail->len;
+    return reserve_slowly(s, n);
 }
 
 int
@@ -388,13 +372,14 @@ sonic_stream_commit(sonic_stream *s, size_t n)
 {
     struct sonic__wq *q = s->wq;
 
-    if (q == NULL || q->tail == NULL || n > sonic__block_room(q->tail))
-        return SONIC_ESTATE; /* nothing was reserved */
+    if (q == NULL || n > q->room)
+        return SONIC_ESTATE; /* that was not reserved */
     q->tail->len += n;
     q->bytes += n;
-    q->room = sonic__block_room(q->tail);
-    mark_dirty(s);
-    return above_high(s);
+    q->room -= n;
+    if (s->object.io->dispatching != s)
+        mark_dirty(s);
+    return q->bytes > q->high;
 }
 
 static void
