@@ -29,8 +29,8 @@ struct sonic__connect {
 };
 
 typedef void fsm_act(struct sonic__connect *c);
-static fsm_act act_fail, act_resolve, act_attempt, act_expire, act_cancel,
-    act_win, act_hand_over, act_tell, act_nothing, act_impossible;
+static fsm_act act_end, act_resolve, act_attempt, act_expire, act_cancel,
+    act_hand_over, act_tell, act_nothing, act_impossible;
 
 #define FSM_NAME "connect"
 #define FSM_DEF "net/connect.def"
@@ -149,7 +149,7 @@ act_attempt(struct sonic__connect *c)
 
 /* Close what lost, and ask the loop for a turn. */
 static void
-finish(struct sonic__connect *c)
+act_end(struct sonic__connect *c)
 {
     sonic_io *io = c->object.io;
     struct sonic__attempt *a;
@@ -166,6 +166,13 @@ finish(struct sonic__connect *c)
 }
 
 static void
+act_expire(struct sonic__connect *c)
+{
+    c->object.error = -ETIMEDOUT;
+    act_end(c);
+}
+
+static void
 close_won(struct sonic__connect *c)
 {
     const sonic_sys *sys = c->object.io->sys;
@@ -176,30 +183,11 @@ close_won(struct sonic__connect *c)
 }
 
 static void
-act_win(struct sonic__connect *c)
-{
-    finish(c);
-}
-
-static void
-act_fail(struct sonic__connect *c)
-{
-    close_won(c);
-    finish(c);
-}
-
-static void
-act_expire(struct sonic__connect *c)
-{
-    c->object.error = -ETIMEDOUT;
-    act_fail(c);
-}
-
-static void
 act_cancel(struct sonic__connect *c)
 {
     c->object.error = -ECANCELED;
-    act_fail(c);
+    close_won(c);
+    act_end(c);
 }
 
 static void
