@@ -133,7 +133,7 @@ sonic__flush_simple(sonic_stream *s)
     ssize_t n;
 
     if (b == NULL || b != q->tail || b->cap != SONIC__BLOCK_LARGEST ||
-        b->n_prefix != 0 || q->spare != NULL ||
+        b->len == 0 || b->n_prefix != 0 || q->spare != NULL ||
         !(s->object.ready & SONIC__WRITE) || (s->object.flags & SONIC__CLOSED))
         return false;
     v = (struct iovec){b->data, b->len};
@@ -362,12 +362,14 @@ drain_due(const sonic_stream *s)
            (q->drain_err < 0 || q->bytes <= sonic__low_water(s));
 }
 
+/* One drain a turn: whoever asks for the next at once gets it in the next. */
 static void
 run_callbacks(sonic_stream *s)
 {
     struct sonic__wq *q = s->wq;
+    bool drained = false;
 
-    while (q->done != NULL || drain_due(s)) {
+    while (q->done != NULL || (!drained && drain_due(s))) {
         struct sonic__block *b = q->done;
 
         if (!sonic__may_complete(s->object.io)) {
@@ -389,6 +391,7 @@ run_callbacks(sonic_stream *s)
             sonic_stream_fn *cb = q->drain;
             int err = q->drain_err;
 
+            drained = true;
             q->drain = NULL;
             q->drain_err = 0;
             complete(s, cb, err, q->bytes, q->drain_ud);

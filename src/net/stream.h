@@ -134,14 +134,15 @@ struct sonic__connect *sonic__stream_connecting(const sonic_stream *s);
 void sonic__stream_set_connecting(sonic_stream *s, struct sonic__connect *c);
 void sonic__connect_cancel(struct sonic__connect *c);
 
-/* Nothing is in it, nobody waits for it: an idle stream has no queue. */
+/* Nothing is in it, nobody waits for it, nobody is at it: an idle stream has
+ * no queue. */
 static inline void
 sonic__write_release(sonic_stream *s)
 {
     struct sonic__wq *q = s->wq;
 
     if (q->head != NULL || q->done != NULL || q->drain != NULL ||
-        (s->object.bits2 & SONIC__WRITE_LISTED))
+        (s->object.bits2 & (SONIC__WRITE_LISTED | SONIC__WRITE_BUSY)))
         return;
     q->next.spare = s->object.io->spare_wq;
     s->object.io->spare_wq = q;

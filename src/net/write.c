@@ -85,12 +85,15 @@ sonic__write_queue(sonic_stream *s)
     return q;
 }
 
+/* To be flushed: when the dispatch ends, or, where that is a callback below a
+ * write callback of the same stream, when the cycle does. */
 static void
 mark_dirty(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
+    unsigned busy = s->object.bits2 & (SONIC__WRITE_LISTED | SONIC__WRITE_BUSY);
 
-    if (io->dispatching == s || (s->object.bits2 & SONIC__WRITE_LISTED))
+    if ((busy & SONIC__WRITE_LISTED) || (io->dispatching == s && busy == 0))
         return;
     s->object.bits2 |= SONIC__WRITE_LISTED;
     s->wq->next.dirty = io->dirty;
@@ -377,7 +380,8 @@ sonic_stream_commit(sonic_stream *s, size_t n)
     q->tail->len += n;
     q->bytes += n;
     q->room -= n;
-    if (s->object.io->dispatching != s)
+    if (s->object.io->dispatching != s ||
+        (s->object.bits2 & SONIC__WRITE_BUSY))
         mark_dirty(s);
     return q->bytes > q->high;
 }
