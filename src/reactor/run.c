@@ -88,10 +88,9 @@ step(sonic_io *io)
 static int64_t
 shorter(sonic_io *io, int64_t timeout, int64_t deadline)
 {
-    int64_t left = deadline - sonic__now_slow(io);
+    int64_t now = sonic__now_slow(io), left;
 
-    if (left < 0)
-        left = 0;
+    left = deadline <= now ? 0 : deadline - now; /* it may be INT64_MIN */
     return timeout < 0 || left < timeout ? left : timeout;
 }
 

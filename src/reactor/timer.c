@@ -81,14 +81,22 @@ act_fire(sonic_timer *t)
     call(t, t->cb, t->ud, 0);
 }
 
+/* by > 0; the end of time is as late as it gets */
+static int64_t
+later(int64_t when, int64_t by)
+{
+    return by > INT64_MAX - when ? INT64_MAX : when + by;
+}
+
 static void
 act_tick(sonic_timer *t)
 {
     sonic_io *io = t->object.io;
-    int64_t next = t->timer.deadline + t->interval, now = sonic__now(io);
+    int64_t next = later(t->timer.deadline, t->interval), now = sonic__now(io);
 
     if (t->missed == SONIC_TICK_SKIP && next <= now)
-        next += (now - next) / t->interval * t->interval + t->interval;
+        next =
+            later(next + (now - next) / t->interval * t->interval, t->interval);
     sonic__op_begin(io); /* the next tick */
     sonic__timer_arm(io, &t->timer, next);
     call(t, t->cb, t->ud, 0);
@@ -110,11 +118,14 @@ act_speak(sonic_timer *t)
 static void
 act_speak_arm(sonic_timer *t)
 {
+    sonic_io *io = t->object.io;
     sonic_timer_fn *cb = t->cb;
     void *ud = t->ud;
 
     act_arm(t);
-    call(t, cb, ud, -ECANCELED);
+    sonic__complete_begin(io);
+    cb(t, -ECANCELED, ud);
+    sonic__refuse_end(io);
 }
 
 static void
@@ -208,9 +219,7 @@ deadline_after(sonic_timer *t, int64_t delay)
     sonic_io *io = t->object.io;
     int64_t now = io->sys->clock(io->sys->ud);
 
-    if (delay <= 0)
-        return now;
-    return delay > INT64_MAX - now ? INT64_MAX : now + delay;
+    return delay <= 0 ? now : later(now, delay);
 }
 
 void
