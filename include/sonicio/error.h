@@ -6,6 +6,8 @@
 #ifndef SONICIO_ERROR_H
 #define SONICIO_ERROR_H
 
+#include <errno.h>
+
 #include <sonicio/api.h>
 
 /* X(name, value, close, text)

@@ -60,6 +60,7 @@ SONIC_API void sonic_listener_free(sonic_listener *listener);
 /* The address it got: the real port where 0 was asked for. */
 SONIC_API SONIC_MUST_CHECK int
 sonic_listener_address(const sonic_listener *listener, sonic_address *out);
+SONIC_API sonic_io *sonic_listener_io(const sonic_listener *listener);
 SONIC_API int sonic_listener_fd(const sonic_listener *listener);
 /* Connections turned away for lack of descriptors, ever. */
 SONIC_API uint64_t sonic_listener_shed(const sonic_listener *listener);

@@ -81,6 +81,7 @@ SONIC_API void sonic_timer_close(sonic_timer *timer);
 SONIC_API void sonic_timer_free(sonic_timer *timer);
 
 SONIC_API enum sonic_timer_state sonic_timer_state(const sonic_timer *timer);
+SONIC_API sonic_io *sonic_timer_io(const sonic_timer *timer);
 /* When it is due; INT64_MAX when it is not scheduled. */
 SONIC_API int64_t sonic_timer_deadline(const sonic_timer *timer);
 

@@ -415,3 +415,9 @@ sonic_listener_shed(const sonic_listener *l)
 {
     return l->shed;
 }
+
+sonic_io *
+sonic_listener_io(const sonic_listener *l)
+{
+    return l->object.io;
+}

@@ -285,3 +285,9 @@ sonic_timer_deadline(const sonic_timer *t)
 {
     return t->object.bits == S_SCHEDULED ? t->timer.deadline : INT64_MAX;
 }
+
+sonic_io *
+sonic_timer_io(const sonic_timer *t)
+{
+    return t->object.io;
+}
