@@ -380,8 +380,7 @@ sonic_stream_commit(sonic_stream *s, size_t n)
     q->tail->len += n;
     q->bytes += n;
     q->room -= n;
-    if (s->object.io->dispatching != s ||
-        (s->object.bits2 & SONIC__WRITE_BUSY))
+    if (s->object.io->dispatching != s || (s->object.bits2 & SONIC__WRITE_BUSY))
         mark_dirty(s);
     return q->bytes > q->high;
 }
