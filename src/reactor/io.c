@@ -128,6 +128,7 @@ sonic_io_close(sonic_io *io)
         return;
     close_objects(io, false);
     io->closed = true;
+    atomic_store(&io->door->shut, true); /* the last posts are in */
     if (!io->running && io->dispatched == 0)
         sonic__io_drain(io);
 }

@@ -300,11 +300,15 @@ sonic_io_posted(const sonic_io *io)
     return atomic_load(&io->door->posted);
 }
 
+/* In a signal handler too, hence errno. */
 void
 sonic_io_stop(sonic_io *io)
 {
+    int saved = errno;
+
     atomic_store(&io->door->stop, true);
     wake(io->door);
+    errno = saved;
 }
 
 void

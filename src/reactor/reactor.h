@@ -221,12 +221,6 @@ sonic__complete_begin(sonic_io *io)
     io->allowed -= io->allowed > 0;
 }
 
-static inline void
-sonic__complete_end(sonic_io *io)
-{
-    io->dispatched--;
-}
-
 /* The end of a callback that refuses an operation: it runs inside the call
  * that asked for it, even outside the loop, and must be the last thing that
  * call does, because the callback may have freed the io. */
@@ -279,6 +273,16 @@ struct sonic__door {
     struct sonic__object waker; /* the eventfd as an object of the loop */
     int eventfd;
 };
+
+/* When it was stopped, the run call ends with the handler that ends here. */
+static inline void
+sonic__complete_end(sonic_io *io)
+{
+    io->dispatched--;
+    if (atomic_load_explicit(&io->door->stop, memory_order_relaxed) &&
+        !io->closed)
+        io->allowed = 0;
+}
 
 /* Has anything come in? */
 static inline bool

@@ -102,7 +102,8 @@ take_queue(sonic_io *io)
     io->queue.tail = &io->queue.head;
 }
 
-/* Everything ready has run: flush, wait, and collect what is ready next. */
+/* Everything ready has run: flush, wait, and collect what is ready next.
+ * -EINTR when the wait brought nothing because a signal ended it. */
 static int
 gather(sonic_io *io, int64_t timeout)
 {
@@ -131,7 +132,7 @@ gather(sonic_io *io, int64_t timeout)
     if (sonic__door_knocked(io->door))
         sonic__posts_take(io);
     take_queue(io);
-    return 0;
+    return n == -EINTR ? n : 0;
 }
 
 static bool
@@ -161,7 +162,10 @@ drain_ready(sonic_io *io, const struct mode *m)
 static int
 turn(sonic_io *io, const struct mode *m)
 {
-    for (bool first = true;; first = false) {
+    uint64_t before = io->handlers;
+    bool first = true, waited = false;
+
+    for (;; first = false) {
         int64_t timeout = m->wait && !io->closed ? -1 : 0;
         int err;
 
@@ -169,7 +173,7 @@ turn(sonic_io *io, const struct mode *m)
             return 0;
         if ((io->closed || m->work) && !has_work(io, m->guards && !io->closed))
             return 0;
-        if (m->once && !first)
+        if (m->once && (waited || (m->wait && io->handlers != before)))
             return 0;
         if (m->deadline >= 0) {
             timeout = shorter(io, timeout, m->deadline);
@@ -177,8 +181,9 @@ turn(sonic_io *io, const struct mode *m)
                 return -ETIMEDOUT;
         }
         err = gather(io, timeout);
-        if (err < 0)
+        if (err < 0 && err != -EINTR)
             return err;
+        waited = err == 0;
     }
 }
 
@@ -188,6 +193,7 @@ void
 sonic__io_drain(sonic_io *io)
 {
     io->running = true;
+    io->allowed = UINT64_MAX;
     do {
         while (step(io))
             ;
@@ -215,6 +221,7 @@ leave(sonic_io *io, uint64_t before, int err)
 {
     uint64_t ran = io->handlers - before;
 
+    io->allowed = 0; /* what was queued goes out; no handler runs any more */
     sonic__flush_dirty(io);
     io->running = false;
     io->allowed = UINT64_MAX;
@@ -225,7 +232,7 @@ leave(sonic_io *io, uint64_t before, int err)
         sonic__io_drain(io);
     else
         sonic__door_wake_self(io);
-    if (err < 0 && (err != -ETIMEDOUT || ran == 0))
+    if (err < 0 && err != -EINTR && (err != -ETIMEDOUT || ran == 0))
         return err;
     return ran > INT32_MAX ? INT32_MAX : (int)ran;
 }
@@ -352,7 +359,7 @@ sonic_io_run_warm(sonic_io *io, unsigned busy, int64_t timeout)
     err = enter(io, UINT64_MAX);
     if (err < 0)
         return err;
-    for (seen = io->handlers; err == 0;) {
+    for (seen = io->handlers; err == 0 || err == -EINTR;) {
         if (drain_ready(io, &all) || !has_work(io, !io->closed))
             break;
         idle = seen == io->handlers ? idle + 1 : 0;
@@ -394,7 +401,7 @@ sonic_io_run_spin(sonic_io *io)
 
     if (err < 0)
         return err;
-    while (err == 0) {
+    while (err == 0 || err == -EINTR) {
         if (drain_ready(io, &all) || !has_work(io, !io->closed))
             break;
         for (unsigned i = 0; i < DIRECT_TURNS && quiet(io); i++) {

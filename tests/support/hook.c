@@ -172,6 +172,13 @@ wrap_clock(void *ud)
     return h->clock_stands ? h->now : h->below->clock(h->below->ud);
 }
 
+static void
+count_wait(struct hook *h, int64_t timeout)
+{
+    atomic_fetch_add_explicit(timeout == 0 ? &h->looks : &h->sleeps, 1,
+                              memory_order_relaxed);
+}
+
 /* A wait of a clock that stands: nothing happens but what has happened, and
  * then the time is there. */
 static int
@@ -191,6 +198,7 @@ wrap_epoll_wait(int epfd, struct epoll_event *ev, int max, int64_t timeout,
     struct hook *h = ud;
     int err = enter(h, HOOK_epoll_wait);
 
+    count_wait(h, timeout);
     if (err < 0)
         return err;
     if (!h->clock_stands)
@@ -205,6 +213,7 @@ wrap_poll(struct pollfd *fds, nfds_t n, int64_t timeout, void *ud)
     struct hook *h = ud;
     int err = enter(h, HOOK_poll);
 
+    count_wait(h, timeout);
     if (err < 0)
         return err;
     if (!h->clock_stands)

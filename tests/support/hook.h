@@ -74,6 +74,7 @@ struct hook {
     const sonic_sys *below; /* the kernel; may be changed after hook_init */
 
     atomic_ulong calls[HOOK_N];
+    atomic_ulong looks, sleeps; /* waits that could not block, that could */
     struct {
         int err;
         unsigned times;
