@@ -1,0 +1,278 @@
+#include "args.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HELP_COLUMN = 26, HELP_WIDTH = 79 };
+
+static const struct option_row help_row = {"help", 'h', NULL,
+                                           "show this, and leave"};
+
+void
+complain(const char *name, const char *fmt, ...)
+{
+    va_list ap;
+
+    fflush(stdout);
+    fprintf(stderr, "sonicio%s%s: ", name != NULL ? " " : "",
+            name != NULL ? name : "");
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    putc('\n', stderr);
+}
+
+int
+args_wrong(struct args *a, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (a->status != EXIT_GOOD)
+        return a->status; /* one complaint is enough */
+    fflush(stdout);
+    fprintf(stderr, "sonicio %s: ", a->cmd->name);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\nTry: sonicio %s --help\n", a->cmd->name);
+    a->status = EXIT_USAGE;
+    return a->status;
+}
+
+/* ---- the walk --------------------------------------------------------- */
+
+/* getopt_long's tables, from ours. */
+struct tables {
+    struct option longs[ARGS_MAX + 2];
+    char shorts[3 + 2 * (ARGS_MAX + 1) + 1];
+};
+
+static void
+add_row(struct tables *t, size_t i, const struct option_row *row)
+{
+    size_t n = strlen(t->shorts);
+
+    t->longs[i].name = row->name;
+    t->longs[i].has_arg = row->arg != NULL ? required_argument : no_argument;
+    t->longs[i].flag = NULL;
+    t->longs[i].val = row->key;
+    if (row->key < 256) {
+        t->shorts[n++] = (char)row->key;
+        if (row->arg != NULL)
+            t->shorts[n++] = ':';
+        t->shorts[n] = '\0';
+    }
+}
+
+static void
+make_tables(struct tables *t, const struct command *cmd)
+{
+    size_t n = 0;
+
+    memset(t, 0, sizeof *t);
+    t->shorts[0] = ':'; /* say which mistake it was, print nothing */
+    for (; n < ARGS_MAX && cmd->options[n].name != NULL; n++)
+        add_row(t, n, &cmd->options[n]);
+    add_row(t, n, &help_row);
+}
+
+static const char *
+name_of(const struct command *cmd, int key)
+{
+    for (const struct option_row *row = cmd->options; row->name != NULL; row++)
+        if (row->key == key)
+            return row->name;
+    return help_row.name;
+}
+
+/* What getopt_long did not like. */
+static void
+say_mistake(struct args *a, int how)
+{
+    const char *word = a->argv[optind - 1];
+
+    if (how == ':')
+        args_wrong(a, "--%s needs an argument", name_of(a->cmd, optopt));
+    else if (optopt >= 256 || (optopt != 0 && strncmp(word, "--", 2) == 0))
+        args_wrong(a, "--%s takes no argument", name_of(a->cmd, optopt));
+    else if (optopt != 0)
+        args_wrong(a, "there is no option -%c", optopt);
+    else
+        args_wrong(a, "there is no option %s", word);
+}
+
+int
+args_next(struct args *a)
+{
+    struct tables t;
+    int key;
+
+    if (a->status != EXIT_GOOD)
+        return ARGS_STOP;
+    make_tables(&t, a->cmd);
+    opterr = 0;
+    key = getopt_long(a->argc, a->argv, t.shorts, t.longs, NULL);
+    if (key == -1)
+        return ARGS_END;
+    if (key == '?' || key == ':') {
+        say_mistake(a, key);
+        return ARGS_STOP;
+    }
+    if (key == help_row.key) {
+        print_help(a->cmd);
+        return ARGS_STOP;
+    }
+    a->name = name_of(a->cmd, key);
+    a->value = optarg;
+    return key;
+}
+
+const char *
+args_operand(struct args *a)
+{
+    return optind < a->argc ? a->argv[optind++] : NULL;
+}
+
+/* ---- values ----------------------------------------------------------- */
+
+static uint64_t
+number(struct args *a, uint64_t low, uint64_t high, unsigned unit,
+       const char *what)
+{
+    static const char letters[] = "kMG";
+    unsigned long long n = 0;
+    const char *letter;
+    char *end = NULL;
+    bool good = a->value[0] >= '0' && a->value[0] <= '9';
+
+    errno = 0;
+    if (good)
+        n = strtoull(a->value, &end, 10);
+    good = good && errno == 0;
+    if (good && *end != '\0') {
+        letter = strchr(letters, *end == 'K' ? 'k' : *end);
+        good = letter != NULL && end[1] == '\0';
+        for (long i = 0; good && i <= letter - letters; i++) {
+            good = n <= UINT64_MAX / unit;
+            n *= unit;
+        }
+    }
+    if (good && n >= low && n <= high)
+        return n;
+    args_wrong(a, "--%s: '%s' is not %s from %" PRIu64 " to %" PRIu64, a->name,
+               a->value, what, low, high);
+    return low;
+}
+
+uint64_t
+args_count(struct args *a, uint64_t low, uint64_t high)
+{
+    return number(a, low, high, 1000, "a number");
+}
+
+uint64_t
+args_size(struct args *a, uint64_t low, uint64_t high)
+{
+    return number(a, low, high, 1024, "a number of bytes");
+}
+
+int64_t
+args_seconds(struct args *a, double low, double high)
+{
+    char *end;
+    double s = strtod(a->value, &end);
+
+    if (end != a->value && *end == '\0' && s >= low && s <= high)
+        return (int64_t)(s * 1e9);
+    args_wrong(a, "--%s: '%s' is not a number of seconds from %g to %g",
+               a->name, a->value, low, high);
+    return (int64_t)(low * 1e9);
+}
+
+int
+args_choice(struct args *a, const char *const *choices)
+{
+    char list[128] = "";
+
+    for (int i = 0; choices[i] != NULL; i++) {
+        if (strcmp(a->value, choices[i]) == 0)
+            return i;
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
+                 i == 0                   ? ""
+                 : choices[i + 1] == NULL ? " or "
+                                          : ", ",
+                 choices[i]);
+    }
+    args_wrong(a, "--%s: '%s' is not %s", a->name, a->value, list);
+    return 0;
+}
+
+/* ---- help ------------------------------------------------------------- */
+
+/* A help text in its column, broken between words. */
+static void
+print_wrapped(const char *text, int column)
+{
+    int at = column;
+
+    while (*text != '\0') {
+        int word = (int)strcspn(text, " ");
+
+        if (at + word > HELP_WIDTH) {
+            printf("\n%*s", HELP_COLUMN, "");
+            at = HELP_COLUMN;
+        }
+        printf("%.*s", word, text);
+        at += word;
+        text += word;
+        if (*text == ' ') {
+            text++;
+            if (at < HELP_WIDTH && *text != '\0' &&
+                at + 1 + (int)strcspn(text, " ") <= HELP_WIDTH) {
+                putchar(' ');
+                at++;
+            } else
+                at = HELP_WIDTH;
+        }
+    }
+    putchar('\n');
+}
+
+static void
+print_option(const struct option_row *row)
+{
+    char text[64];
+    int n;
+
+    if (row->key < 256)
+        n = snprintf(text, sizeof text, "  -%c, --%s", row->key, row->name);
+    else
+        n = snprintf(text, sizeof text, "      --%s", row->name);
+    if (row->arg != NULL)
+        n += snprintf(text + n, sizeof text - (size_t)n, " %s", row->arg);
+    printf("%s", text);
+    if (n >= HELP_COLUMN - 1)
+        printf("\n%*s", HELP_COLUMN, "");
+    else
+        printf("%*s", HELP_COLUMN - n, "");
+    print_wrapped(row->help, HELP_COLUMN);
+}
+
+void
+print_help(const struct command *cmd)
+{
+    printf("sonicio %s - %s\n\nUsage: sonicio %s [OPTION...]%s%s\n\n%s\n",
+           cmd->name, cmd->summary, cmd->name, *cmd->operands ? " " : "",
+           cmd->operands, cmd->about);
+    printf("Options:\n");
+    for (const struct option_row *row = cmd->options; row->name != NULL; row++)
+        print_option(row);
+    print_option(&help_row);
+    printf("\nExamples:\n%s\nSee sonicio(1) for all the rest.\n",
+           cmd->examples);
+}

@@ -1,0 +1,123 @@
+/* The io of an echo server, and its WebSockets. */
+#include "echo.h"
+
+#include <string.h>
+
+static void
+on_open(sonic_ws *ws, void *ud)
+{
+    (void)ws;
+    ((struct echo *)ud)->connections++;
+}
+
+static void
+on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
+{
+    struct echo *e = ud;
+    int r = sonic_ws_send(ws, m->opcode, m->data, m->len);
+
+    if (r >= 0) {
+        e->messages++;
+        e->bytes += m->len;
+    }
+    if (r == 1)
+        sonic_ws_pause(ws); /* no more until the peer takes what is queued */
+    else if (r < 0 && sonic_ws_state(ws) == SONIC_WS_OPEN)
+        sonic_ws_close(ws, SONIC_WS_INTERNAL, sonic_strerror(r));
+}
+
+static void
+on_drain(sonic_ws *ws, void *ud)
+{
+    (void)ud;
+    sonic_ws_resume(ws);
+}
+
+static const sonic_ws_handler handler = {
+    SONIC_WS_HANDLER_INIT, .on_open = on_open, .on_message = on_message,
+    .on_drain = on_drain};
+
+size_t
+echo_queue_limit(const struct echo_options *opt)
+{
+    static const size_t usual = (size_t)64 << 20, spare = (size_t)2 << 20;
+
+    /* Limits of its own cost each connection memory: only where needed. */
+    return opt->max_message <= usual - spare ? 0
+                                             : (size_t)opt->max_message + spare;
+}
+
+static int
+listen_ws(struct echo *e, const char *address,
+          const sonic_listener_options *lopt, sonic_address *bound)
+{
+    sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
+    int err;
+
+    opt.max_message = e->opt->max_message;
+    opt.queue_limit = echo_queue_limit(e->opt);
+    err = sonic_ws_server_new(e->io, &opt, &handler, e, &e->server);
+    if (err < 0)
+        return err;
+    return sonic_ws_server_listen(e->server, address, lopt, bound);
+}
+
+int
+echo_new(struct echo *e, const struct echo_options *opt, const char *address,
+         sonic_address *bound)
+{
+    sonic_io_options iopt = SONIC_IO_OPTIONS_INIT;
+    sonic_listener_options lopt = SONIC_LISTENER_OPTIONS_INIT;
+    sonic_socket_options sopt = SONIC_SOCKET_OPTIONS_INIT;
+    int err;
+
+    memset(e, 0, sizeof *e);
+    e->opt = opt;
+    iopt.backend = opt->backend;
+    err = sonic_io_new(&e->io, &iopt);
+    if (err < 0)
+        return err;
+    sonic_io_work_begin(e->io); /* run until the drain is over */
+    if (opt->threads > 1) {
+        sopt.reuse_port = SONIC_ON;
+        lopt.socket = &sopt;
+    }
+    return opt->proto == ECHO_WS ? listen_ws(e, address, &lopt, bound)
+                                 : echo_listen_conns(e, address, &lopt, bound);
+}
+
+static void
+on_drained(sonic_ws_server *server, int err, const sonic_ws_drained *counts,
+           void *ud)
+{
+    struct echo *e = ud;
+
+    (void)server;
+    if (err == 0) {
+        e->clean = counts->clean;
+        e->reset = counts->reset;
+    }
+    sonic_io_stop(e->io);
+}
+
+void
+echo_drain(struct echo *e)
+{
+    if (e->draining)
+        return;
+    e->draining = true;
+    if (e->opt->proto == ECHO_WS)
+        sonic_ws_server_async_drain(e->server, ECHO_DEADLINE, on_drained, e);
+    else
+        echo_drain_conns(e);
+}
+
+void
+echo_free(struct echo *e)
+{
+    if (e->server != NULL)
+        sonic_ws_server_free(e->server);
+    echo_free_conns(e);
+    sonic_io_free(e->io);
+    e->io = NULL;
+}

@@ -1,0 +1,324 @@
+#include "talk.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sonicio/signal.h>
+#include <sonicio/timer.h>
+
+#include "input.h"
+
+/* The longest line; the queue takes two of them. */
+#define LINE_MAX_BYTES ((size_t)1 << 30)
+#define QUEUE_LIMIT ((size_t)2 << 30)
+
+struct talk {
+    const struct talk_options *opt;
+    sonic_io *io;
+    sonic_ws *ws;
+    sonic_timer *wait;
+    sonic_signal *signal;
+    sigset_t ends;
+    struct input input;
+    size_t at;  /* where in the block the next line begins */
+    char *line; /* a line that began in an earlier block ... */
+    size_t len; /* ... its bytes, and the room for it */
+    size_t room;
+    bool full;        /* a send said so: wait for on_drain */
+    bool interrupted; /* a signal has come */
+    bool failed;      /* we gave up, and said why */
+    bool over;
+    uint64_t received;
+    sonic_ws_close_record why;
+};
+
+/* End for a reason of our own. */
+static void
+give_up(struct talk *t, const char *what, int err)
+{
+    complain("connect", "%s: %s", what, sonic_strerror(err));
+    t->failed = true;
+    sonic_ws_terminate(t->ws);
+}
+
+static void
+say_goodbye(struct talk *t)
+{
+    /* When closing has begun already there is nothing to do. */
+    if (sonic_ws_close(t->ws, SONIC_WS_NORMAL, NULL) < 0)
+        return;
+}
+
+/* ---- from standard input ---------------------------------------------- */
+
+static void
+send_line(struct talk *t, const void *data, size_t len)
+{
+    int r = sonic_ws_send(
+        t->ws, t->opt->binary ? SONIC_WS_BINARY : SONIC_WS_TEXT, data, len);
+
+    if (r == 1)
+        t->full = true;
+    else if (r < 0 && sonic_ws_state(t->ws) == SONIC_WS_OPEN)
+        give_up(t, "cannot send", r);
+}
+
+/* Keep the beginning of a line. */
+static int
+keep(struct talk *t, const char *data, size_t len)
+{
+    if (len > LINE_MAX_BYTES - t->len)
+        return SONIC_ETOOBIG;
+    if (t->len + len > t->room) {
+        size_t room = 2 * (t->len + len);
+        char *line = realloc(t->line, room);
+
+        if (line == NULL)
+            return -ENOMEM;
+        t->line = line;
+        t->room = room;
+    }
+    memcpy(t->line + t->len, data, len);
+    t->len += len;
+    return 0;
+}
+
+static void
+on_wait(sonic_timer *timer, int err, void *ud)
+{
+    (void)timer;
+    if (err == 0)
+        say_goodbye(ud);
+}
+
+static void
+end_of_input(struct talk *t)
+{
+    if (t->input.len < 0)
+        complain("connect", "cannot read standard input: %s",
+                 sonic_strerror((int)t->input.len));
+    if (t->len > 0)
+        send_line(t, t->line, t->len);
+    t->len = 0;
+    if (t->opt->wait >= 0)
+        sonic_timer_once(t->wait, t->opt->wait, on_wait, t);
+}
+
+/* The next line of the block.  false: there is none, its beginning is kept. */
+static bool
+next_line(struct talk *t)
+{
+    const char *begin = t->input.block + t->at;
+    size_t rest = (size_t)t->input.len - t->at;
+    const char *end = memchr(begin, '\n', rest);
+    size_t len = end != NULL ? (size_t)(end - begin) : rest;
+    int err = 0;
+
+    if (end == NULL || t->len > 0)
+        err = keep(t, begin, len);
+    t->at += len + (end != NULL);
+    if (err < 0)
+        give_up(t, "line of the input", err);
+    if (err < 0 || end == NULL)
+        return false;
+    if (t->len > 0)
+        send_line(t, t->line, t->len);
+    else
+        send_line(t, begin, len);
+    t->len = 0;
+    return true;
+}
+
+static void
+take_lines(struct talk *t)
+{
+    while (!t->full && !t->failed && t->at < (size_t)t->input.len)
+        next_line(t);
+    if (!t->full && !t->failed)
+        input_next(&t->input);
+}
+
+static void
+on_input(sonic_io *io, void *ud)
+{
+    struct talk *t = ud;
+
+    (void)io;
+    t->at = 0;
+    if (t->over)
+        return;
+    if (t->input.len > 0)
+        take_lines(t);
+    else
+        end_of_input(t);
+}
+
+/* ---- from the connection ---------------------------------------------- */
+
+static void
+on_open(sonic_ws *ws, void *ud)
+{
+    struct talk *t = ud;
+    const char *sub = sonic_ws_subprotocol(ws);
+    int err;
+
+    if (!t->opt->quiet)
+        fprintf(stderr, "connected to %s%s%s\n", t->opt->url,
+                sub != NULL ? ", subprotocol " : "", sub != NULL ? sub : "");
+    err = input_start(&t->input, t->io, on_input, t);
+    if (err < 0)
+        give_up(t, "cannot read standard input", err);
+}
+
+static void
+on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
+{
+    struct talk *t = ud;
+
+    (void)ws;
+    if (t->opt->count > 0 && t->received == t->opt->count)
+        return; /* came while we were closing */
+    t->received++;
+    if (m->opcode == SONIC_WS_TEXT)
+        show_text(m->data, m->len);
+    else if (t->opt->binary)
+        show_raw(m->data, m->len);
+    else
+        show_dump(m->data, m->len);
+    if (t->received == t->opt->count)
+        say_goodbye(t);
+}
+
+static void
+on_control(sonic_ws *ws, enum sonic_ws_opcode opcode, const uint8_t *data,
+           size_t len, void *ud)
+{
+    struct talk *t = ud;
+    char text[16];
+
+    (void)data;
+    (void)len;
+    if (opcode != SONIC_WS_PONG || t->opt->quiet || sonic_ws_rtt(ws) == 0)
+        return;
+    sonic_histogram_format(sonic_ws_rtt(ws), text, sizeof text);
+    fprintf(stderr, "pong after %s\n", text);
+}
+
+static void
+on_drain(sonic_ws *ws, void *ud)
+{
+    struct talk *t = ud;
+
+    (void)ws;
+    t->full = false;
+    if (t->input.len > 0)
+        take_lines(t);
+}
+
+static void
+on_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
+{
+    struct talk *t = ud;
+
+    (void)ws;
+    t->why = *why;
+    t->over = true;
+    sonic_io_stop(t->io);
+}
+
+static const sonic_ws_handler handler = {
+    SONIC_WS_HANDLER_INIT,    .on_open = on_open,   .on_message = on_message,
+    .on_control = on_control, .on_drain = on_drain, .on_close = on_close};
+
+/* ---- beginning, ending ------------------------------------------------ */
+
+/* The first signal closes, the second does what it does by default. */
+static void
+on_signal(sonic_signal *sig, int err, int signo, void *ud)
+{
+    struct talk *t = ud;
+
+    if (err < 0)
+        return;
+    if (t->interrupted) {
+        signal(signo, SIG_DFL);
+        raise(signo);
+        pthread_sigmask(SIG_UNBLOCK, &t->ends, NULL);
+    }
+    t->interrupted = true;
+    sonic_signal_async_wait(sig, on_signal, t);
+    if (sonic_ws_state(t->ws) < SONIC_WS_OPEN)
+        sonic_ws_terminate(t->ws);
+    else
+        say_goodbye(t);
+}
+
+static int
+begin(struct talk *t)
+{
+    sonic_ws_options wopt = t->opt->ws;
+    int err = sonic_io_new(&t->io, NULL);
+
+    if (err < 0)
+        return err;
+    sigemptyset(&t->ends);
+    sigaddset(&t->ends, SIGINT);
+    sigaddset(&t->ends, SIGTERM);
+    err = sonic_signal_new(t->io, &t->ends, &t->signal);
+    if (err == 0)
+        err = sonic_timer_new(t->io, &t->wait);
+    wopt.queue_limit = QUEUE_LIMIT;
+    if (err == 0)
+        err = sonic_ws_new(t->io, &wopt, &handler, t, &t->ws);
+    if (err < 0)
+        return err;
+    sonic_signal_async_wait(t->signal, on_signal, t);
+    sonic_ws_async_connect(t->ws, t->opt->url, NULL, NULL);
+    return 0;
+}
+
+/* What the exit status says, and why where the close record does not. */
+static int
+judge(const struct talk *t)
+{
+    if (t->failed || !t->over)
+        return EXIT_BAD;
+    show_close(&t->why, t->opt->url, t->opt->quiet);
+    if (!went_well(&t->why))
+        return EXIT_BAD;
+    if (t->received < t->opt->count) {
+        complain("connect", "%llu of %llu messages came",
+                 (unsigned long long)t->received,
+                 (unsigned long long)t->opt->count);
+        return EXIT_BAD;
+    }
+    return EXIT_GOOD;
+}
+
+int
+talk(const struct talk_options *opt)
+{
+    struct talk *t = calloc(1, sizeof *t);
+    int err = t != NULL ? 0 : -ENOMEM, status = EXIT_BAD;
+
+    if (err == 0) {
+        t->opt = opt;
+        err = begin(t);
+    }
+    if (err == 0 && !t->over)
+        err = run_io(t->io, RUN_BLOCKING);
+    if (err < 0)
+        complain("connect", "%s", sonic_strerror(err));
+    else
+        status = judge(t);
+    if (t != NULL) {
+        input_stop(&t->input);
+        sonic_ws_free(t->ws);
+        sonic_io_free(t->io);
+        free(t->line);
+        free(t);
+    }
+    return status;
+}

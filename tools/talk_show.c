@@ -1,0 +1,131 @@
+#include <ctype.h>
+#include <stdio.h>
+
+#include "talk.h"
+
+void
+show_text(const void *data, size_t len)
+{
+    fwrite(data, 1, len, stdout);
+    putchar('\n');
+    fflush(stdout);
+}
+
+void
+show_raw(const void *data, size_t len)
+{
+    fwrite(data, 1, len, stdout);
+    fflush(stdout);
+}
+
+/* As `hexdump -C` does it, the length at the end. */
+void
+show_dump(const void *data, size_t len)
+{
+    enum { ROW = 16 };
+    const unsigned char *p = data;
+
+    for (size_t at = 0; at < len; at += ROW) {
+        size_t n = len - at < ROW ? len - at : ROW;
+
+        printf("%08zx ", at);
+        for (size_t i = 0; i < ROW; i++) {
+            fputs(i == ROW / 2 ? "  " : " ", stdout);
+            if (i < n)
+                printf("%02x", p[at + i]);
+            else
+                fputs("  ", stdout);
+        }
+        fputs("  |", stdout);
+        for (size_t i = 0; i < n; i++)
+            putchar(p[at + i] < 0x80 && isprint(p[at + i]) ? p[at + i] : '.');
+        fputs("|\n", stdout);
+    }
+    printf("%08zx\n", len);
+    fflush(stdout);
+}
+
+/* RFC 6455 section 7.4.1, and the registry that it opened. */
+static const char *
+meaning(unsigned code)
+{
+    static const char *const names[] = {"normal closure",
+                                        "going away",
+                                        "protocol error",
+                                        "unsupported data",
+                                        NULL,
+                                        "no status",
+                                        "abnormal closure",
+                                        "invalid payload",
+                                        "policy violation",
+                                        "message too big",
+                                        "extension missing",
+                                        "internal error",
+                                        "service restart",
+                                        "try again later",
+                                        "bad gateway",
+                                        "TLS handshake failed"};
+
+    if (code >= 1000 && code - 1000 < sizeof names / sizeof names[0] &&
+        names[code - 1000] != NULL)
+        return names[code - 1000];
+    return code >= 4000 ? "of the application" : "unassigned";
+}
+
+/* The codes that say that something was wrong. */
+static bool
+is_error(unsigned code)
+{
+    return code > SONIC_WS_GOING_AWAY && code < 3000 &&
+           code != SONIC_WS_NO_STATUS;
+}
+
+bool
+went_well(const sonic_ws_close_record *why)
+{
+    return why->clean && !is_error(why->code);
+}
+
+static bool
+never_opened(const sonic_ws_close_record *why)
+{
+    return why->layer >= SONIC_WS_LAYER_RESOLVE &&
+           why->layer <= SONIC_WS_LAYER_HANDSHAKE;
+}
+
+static void
+show_failure(const sonic_ws_close_record *why, const char *url)
+{
+    const char *words = *why->reason ? why->reason : sonic_strerror(why->error);
+
+    if (why->status != 0)
+        complain("connect", "cannot connect to %s: status %u: %s", url,
+                 why->status, words);
+    else
+        complain("connect", "cannot connect to %s: %s", url, words);
+}
+
+void
+show_close(const sonic_ws_close_record *why, const char *url, bool quiet)
+{
+    static const char *const sides[] = {"", " by us", " by the peer"};
+    const char *quote = *why->reason ? "\"" : "";
+
+    fflush(stdout);
+    if (never_opened(why)) {
+        show_failure(why, url);
+        return;
+    }
+    if (went_well(why) && quiet)
+        return;
+    if (why->clean)
+        fprintf(stderr, "closed%s: %u %s%s%s%s%s\n", sides[why->side],
+                why->code, meaning(why->code), *quote ? ", " : "", quote,
+                why->reason, quote);
+    else
+        fprintf(stderr, "not closed cleanly: %u %s%s: %s\n", why->code,
+                meaning(why->code), sides[why->side],
+                *quote ? why->reason : sonic_strerror(why->error));
+    if (why->unsent > 0)
+        fprintf(stderr, "%zu bytes were not sent\n", why->unsent);
+}
