@@ -44,7 +44,8 @@ START_TEST(every_kind_of_address_connects)
     snprintf(path, sizeof path, "unix:connect-%d.sock", (int)getpid());
     snprintf(abstract, sizeof abstract, "unix:@sonicio-%d", (int)getpid());
     connect_and_talk(io, "127.0.0.1:0", NULL);
-    connect_and_talk(io, "[::1]:0", NULL);
+    if (net_has_ipv6())
+        connect_and_talk(io, "[::1]:0", NULL);
     connect_and_talk(io, path, NULL);
     connect_and_talk(io, abstract, NULL);
     sonic_io_poll(io);
@@ -464,11 +465,14 @@ START_TEST(it_connects_from_where_it_is_told)
     for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
         sonic_connect_options o = SONIC_CONNECT_OPTIONS_INIT;
         sonic_socket_options so = SONIC_SOCKET_OPTIONS_INIT;
-        sonic_listener *l = net_listener(io, v[i].listen);
+        sonic_listener *l;
         char where[SONIC_ADDRESS_TEXT], bind_to[32], text[SONIC_ADDRESS_TEXT];
         sonic_stream *s = net_stream(io);
         sonic_address a;
 
+        if (v[i].listen[0] == '[' && !net_has_ipv6())
+            break;
+        l = net_listener(io, v[i].listen);
         net_where(l, where);
         strcpy(bind_to, v[i].bind);
         so.bind = bind_to;

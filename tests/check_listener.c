@@ -156,6 +156,16 @@ limit_fds(int n, struct rlimit *old)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &now), 0);
 }
 
+/* valgrind looks at the limit after a call has been made, and then closes the
+ * connection itself: what there is to turn away differs. */
+static bool
+honest_limits(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+
+    return preload == NULL || strstr(preload, "vgpreload") == NULL;
+}
+
 enum { CLIENTS = 10, ROOM = 3 };
 
 static int
@@ -191,7 +201,8 @@ START_TEST(without_descriptors_clients_are_turned_away)
     ck_assert_uint_eq(sv.streams, ROOM);
     ck_assert_uint_eq(sv.calls, ROOM + 1); /* told once */
     ck_assert_int_eq(sv.last, -EMFILE);
-    ck_assert_uint_eq(sonic_listener_shed(l), CLIENTS - ROOM);
+    if (honest_limits())
+        ck_assert_uint_eq(sonic_listener_shed(l), CLIENTS - ROOM);
     for (int i = ROOM; i < CLIENTS; i++) /* they have learnt of it */
         ck_assert_int_le(recv(client[i], &c, 1, 0), 0);
 
@@ -213,9 +224,11 @@ START_TEST(without_descriptors_clients_are_turned_away)
     for (int i = 0; i < 20; i++)
         ck_assert_int_ge(sonic_io_poll(io), 0);
     setrlimit(RLIMIT_NOFILE, &old);
-    ck_assert_uint_eq(sv.calls, ROOM + 3);
-    ck_assert_int_eq(sv.last, -EMFILE);
-    ck_assert_uint_eq(sonic_listener_shed(l), CLIENTS - ROOM + 1);
+    if (honest_limits()) {
+        ck_assert_uint_eq(sv.calls, ROOM + 3);
+        ck_assert_int_eq(sv.last, -EMFILE);
+        ck_assert_uint_eq(sonic_listener_shed(l), CLIENTS - ROOM + 1);
+    }
     for (int i = 0; i < CLIENTS; i++)
         close(client[i]);
     sonic_io_free(io);

@@ -102,6 +102,8 @@ START_TEST(each_option_is_applied_or_refused)
     for (int i = 0; i < 3; i++) {
         int on = v[_i].value == OFF_TOO ? SONIC_ON : v[_i].value;
 
+        if (families[i] == AF_INET6 && !net_has_ipv6())
+            continue;
         apply_and_read(io, families[i], _i, on, v[_i].read);
         if (v[_i].value == OFF_TOO)
             apply_and_read(io, families[i], _i, SONIC_OFF, 0);
@@ -142,7 +144,7 @@ START_TEST(v6_only_is_for_ipv6)
     static const size_t field = offsetof(sonic_socket_options, v6_only);
     sonic_io *io = net_io(0, NULL, NULL);
 
-    for (int on = 0; on < 2; on++) {
+    for (int on = 0; on < 2 && net_has_ipv6(); on++) {
         sonic_socket_options o = option(field, on ? SONIC_ON : SONIC_OFF);
         int fd = new_socket(AF_INET6), fd4 = new_socket(AF_INET);
 

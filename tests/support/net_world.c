@@ -33,6 +33,19 @@ net_open_fds(void)
     return n;
 }
 
+bool
+net_has_ipv6(void)
+{
+    struct sockaddr_in6 a = {.sin6_family = AF_INET6,
+                             .sin6_addr = in6addr_loopback};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
 void
 net_on_stream(sonic_stream *s, int err, size_t n, void *ud)
 {

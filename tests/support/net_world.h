@@ -17,6 +17,9 @@ sonic_io *net_io(int i, const sonic_sys *sys, const sonic_mem *mem);
 /* Descriptors of this process that are open. */
 unsigned net_open_fds(void);
 
+/* Has this machine an IPv6 loopback? */
+bool net_has_ipv6(void);
+
 /* What a callback was told. */
 struct net_told {
     int calls;
