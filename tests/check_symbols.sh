@@ -18,7 +18,7 @@ ${NM:-nm} -D --defined-only "$lib" | awk '$2 != "A" {print $3}' |
 # Declared: the declarations at file level that come from our own headers.
 for path in "$srcdir"/include/sonicio/*.h; do
     test "${path##*/}" = fsm_build.h && continue
-    echo "#include \"$path\""
+    echo "#include <sonicio/${path##*/}>"
 done >"$tmp/all.c"
 # shellcheck disable=SC2086 # CC may have arguments
 ${CC:-cc} -std=c11 -D_GNU_SOURCE -I"$srcdir/include" -E "$tmp/all.c" \
