@@ -3,8 +3,7 @@
 #include <assert.h>
 
 typedef int fsm_act(struct sonic__frame_scan *s, uint64_t value);
-static fsm_act act_skip, act_group, act_size, act_next, act_malformed,
-    act_too_big;
+static fsm_act act_note, act_next, act_malformed, act_too_big;
 
 #define FSM_NAME "frame"
 #define FSM_DEF "frame/scan.def"
@@ -185,22 +184,7 @@ sonic__frame_scan_table(struct sonic__frame_scan *s, const sonic_frame_codec *c,
 }
 
 static int
-act_skip(struct sonic__frame_scan *s, uint64_t value)
-{
-    (void)value;
-    s->value = 0;
-    return 0;
-}
-
-static int
-act_group(struct sonic__frame_scan *s, uint64_t value)
-{
-    s->value = value;
-    return 0;
-}
-
-static int
-act_size(struct sonic__frame_scan *s, uint64_t value)
+act_note(struct sonic__frame_scan *s, uint64_t value)
 {
     s->value = value;
     return 0;

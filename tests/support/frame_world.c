@@ -101,7 +101,7 @@ frame_world_open(struct frame_world *w, int i, sonic_io_options *opt,
 
     if (opt != NULL)
         o = *opt;
-    o.backend = i == 0 ? SONIC_BACKEND_EPOLL : SONIC_BACKEND_POLL;
+    o.backend = (enum sonic_backend)((int)FIRST_BACKEND + i);
     o.mem = &mem;
     err = sonic_frame_codec_init(&codec, format);
     if (err < 0)

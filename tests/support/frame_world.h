@@ -5,7 +5,14 @@
 
 #include <sonicio/frame.h>
 
-enum { BACKENDS = 2 };
+/* The backends that were built, by index. */
+#ifdef SONIC_WITHOUT_EPOLL
+enum { BACKENDS = 1, FIRST_BACKEND = SONIC_BACKEND_POLL };
+#elif defined(SONIC_WITHOUT_POLL)
+enum { BACKENDS = 1, FIRST_BACKEND = SONIC_BACKEND_EPOLL };
+#else
+enum { BACKENDS = 2, FIRST_BACKEND = SONIC_BACKEND_EPOLL };
+#endif
 
 struct frame_world {
     sonic_io *io;
