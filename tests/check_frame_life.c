@@ -391,6 +391,11 @@ START_TEST(a_stream_that_will_not_do)
         sonic_frame_conn_new(pair[0], &codec, &opt, NULL, NULL, &conn),
         SONIC_EOPTION);
     opt.close_timeout = INT64_MAX;
+    opt.frame_timeout = -1;
+    ck_assert_int_eq(
+        sonic_frame_conn_new(pair[0], &codec, &opt, NULL, NULL, &conn),
+        SONIC_EOPTION);
+    opt.frame_timeout = INT64_MAX;
     opt.high_water = 1;
     opt.low_water = 2;
     ck_assert_int_eq(

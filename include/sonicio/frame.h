@@ -184,7 +184,8 @@ typedef struct sonic_frame_close_record {
                        was queued went out; SONIC_EFRAME_CUT: the peer's ended
                        inside a frame; SONIC_EFRAME_LENGTH, _TOOBIG;
                        -ECANCELED: sonic_frame_conn_terminate, sonic_io_close;
-                       -ETIMEDOUT: close_timeout; or the stream's error */
+                       -ETIMEDOUT: close_timeout, frame_timeout; or the
+                       stream's error */
     size_t partial; /* bytes received and not delivered: of a frame that was
                        cut, say */
     size_t unsent;  /* bytes that were queued and did not go out */
@@ -211,6 +212,8 @@ typedef struct sonic_frame_handler {
 typedef struct sonic_frame_options {
     size_t size;
     int64_t close_timeout; /* nanoseconds for an orderly end; default 5 s */
+    int64_t frame_timeout; /* from the first byte of a frame to its last, while
+                              somebody waits for it; 0: any */
     size_t low_water, high_water, queue_limit; /* bytes; see stream.h */
 } sonic_frame_options;
 

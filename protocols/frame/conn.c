@@ -85,12 +85,13 @@ static int
 set_options(sonic_frame_conn *c, sonic_stream *stream,
             const sonic_frame_options *opt)
 {
-    if (opt->close_timeout < 0)
+    if (opt->close_timeout < 0 || opt->frame_timeout < 0)
         return SONIC_EOPTION;
-    if (opt->close_timeout > 0) {
+    if (opt->close_timeout > 0 || opt->frame_timeout > 0) {
         if (sonic__frame_more(c) == NULL)
             return -ENOMEM;
         c->more->close_timeout = opt->close_timeout;
+        c->more->frame_timeout = opt->frame_timeout;
     }
     if (opt->low_water == 0 && opt->high_water == 0 && opt->queue_limit == 0)
         return 0;

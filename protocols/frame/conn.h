@@ -31,7 +31,8 @@ enum {
     SONIC__FRAME_DRAINING = 8,  /* sonic_stream_async_drain is under way */
     SONIC__FRAME_STARTING = 16, /* not yet in the loop: nothing is read */
     SONIC__FRAME_CANCEL = 32,   /* the read operation is to be cancelled */
-    SONIC__FRAME_REPORTED = 64  /* on_close has run */
+    SONIC__FRAME_REPORTED = 64, /* on_close has run */
+    SONIC__FRAME_TIMED = 128    /* the frame under way has a deadline */
 };
 
 /* A read operation; cb NULL: none is pending. */
@@ -59,7 +60,7 @@ struct sonic__frame_more {
     uint8_t *reserved;      /* by sonic_frame_reserve; NULL: nothing is */
     size_t reserved_header; /* bytes before the body there */
     size_t reserved_body;   /* bytes of it, at most */
-    int64_t close_timeout;
+    int64_t close_timeout, frame_timeout; /* 0: the default */
     const sonic_fsm_tracer *tracer;
 };
 
@@ -91,6 +92,10 @@ void sonic__frame_close(sonic_frame_conn *c);
 void sonic__frame_ended(sonic_frame_conn *c);
 void sonic__frame_fail(sonic_frame_conn *c, enum sonic_frame_side side,
                        int err);
+/* Give the stream's operations so much time from now on, INT64_MAX: any.
+ * False: that failed, and so has the session. */
+bool sonic__frame_deadline(sonic_frame_conn *c, int directions,
+                           int64_t timeout);
 
 /* read.c */
 void sonic__frame_arm(sonic_frame_conn *c);

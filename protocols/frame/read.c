@@ -82,10 +82,31 @@ deliver(sonic_frame_conn *c, uint8_t *data, size_t len)
     return 0;
 }
 
+/* A frame that has begun may take frame_timeout, if that is set; anew: it is
+ * not the one that was timed.  Closing has a deadline of its own.  False: the
+ * session has failed. */
+static bool
+time_frame(sonic_frame_conn *c, bool anew)
+{
+    int64_t timeout = c->more != NULL ? c->more->frame_timeout : 0;
+    bool timed = (c->flags & SONIC__FRAME_TIMED) != 0, begun;
+
+    if (timeout == 0 || c->state != SONIC_FRAME_OPEN)
+        return true;
+    begun = wanted(c) && sonic_stream_buffered(c->stream) > 0;
+    if (begun == timed && !(timed && anew))
+        return true;
+    c->flags &= (uint8_t)~SONIC__FRAME_TIMED;
+    if (begun)
+        c->flags |= SONIC__FRAME_TIMED;
+    return sonic__frame_deadline(c, SONIC_READING, begun ? timeout : INT64_MAX);
+}
+
 static void
 on_lend(sonic_stream *stream, int err, uint8_t *data, size_t len, void *ud)
 {
     sonic_frame_conn *c = ud;
+    bool anew;
 
     c->flags &= (uint8_t)~SONIC__FRAME_LENDING;
     sonic_object_drop(c);
@@ -108,10 +129,11 @@ on_lend(sonic_stream *stream, int err, uint8_t *data, size_t len, void *ud)
     if (c->state == SONIC_FRAME_CLOSED)
         return; /* a callback has ended it */
     sonic_stream_consume(stream, c->taken);
+    anew = c->taken > 0;
     c->taken = 0;
     if (err < 0)
         sonic__frame_fail(c, SONIC_FRAME_PEER, err);
-    else
+    else if (time_frame(c, anew))
         sonic__frame_arm(c);
 }
 
@@ -128,7 +150,7 @@ sonic__frame_arm(sonic_frame_conn *c)
     };
     size_t need, front;
 
-    if ((c->flags & UNDER_WAY) || !wanted(c))
+    if ((c->flags & UNDER_WAY) || !wanted(c) || !time_frame(c, false))
         return;
     need = sonic__frame_scan_need(s, &c->codec);
     front = c->codec.strip == 0  ? s->have

@@ -65,22 +65,31 @@ on_flushed(sonic_stream *stream, int err, size_t n, void *ud)
         step(c, E_FLUSHED, SONIC_FRAME_US, 0);
 }
 
+bool
+sonic__frame_deadline(sonic_frame_conn *c, int directions, int64_t timeout)
+{
+    int64_t now = sonic_io_now(sonic_object_io(c));
+    int err;
+
+    if (timeout > INT64_MAX - now)
+        timeout = INT64_MAX - now;
+    err = sonic_stream_set_deadline(c->stream, directions, now + timeout);
+    if (err < 0)
+        sonic__frame_fail(c, SONIC_FRAME_NOBODY, err);
+    return err == 0;
+}
+
 /* An empty write is complete when all before it is. */
 static void
 act_flush(sonic_frame_conn *c, int err)
 {
     int64_t timeout = c->more != NULL ? c->more->close_timeout : 0;
-    int64_t now = sonic_io_now(sonic_object_io(c));
 
+    (void)err;
     if (timeout == 0)
         timeout = CLOSE_TIMEOUT;
-    if (timeout > INT64_MAX - 1 - now)
-        timeout = INT64_MAX - 1 - now;
-    err = sonic_stream_set_deadline(c->stream, SONIC_BOTH, now + timeout);
-    if (err < 0) {
-        sonic__frame_fail(c, SONIC_FRAME_NOBODY, err);
+    if (!sonic__frame_deadline(c, SONIC_BOTH, timeout))
         return;
-    }
     sonic_object_defer(c); /* reads again, or tells a reader of the end */
     sonic_object_hold(c);
     sonic_stream_async_write(c->stream, NULL, 0, on_flushed, c);
