@@ -36,8 +36,10 @@ static const struct trace {
      "CONNECT\nh:1\n2.0\nA=:\nB==\x80\n"},
     {ASK, "G http://a/%00?[]{}| HTTP/1.1\r\n!#$%&'*+-.^_`|~09azAZ:,\r\n\r\n", 0,
      0, "G\nhttp://a/%00?[]{}|\n1.1\n!#$%&'*+-.^_`|~09azAZ=,\n"},
-    {ASK, GET "A:\xff b\r\nB:(c)\r\n\r\n", 0, 0,
-     "GET\n/\n1.1\nA=\xff b\nB=(c)\n"},
+    {ASK, GET "A: \xff b\r\nB:\t(c)\r\nC: :\r\n\r\n", 0, 0,
+     "GET\n/\n1.1\nA=\xff b\nB=(c)\nC=:\n"},
+    {ASK, GET "Ab:c:(d)\xfe \te\r\n\r\n", 0, 0,
+     "GET\n/\n1.1\nAb=c:(d)\xfe \te\n"},
     {ANSWER, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
      0, 0, "1.1\n101\nSwitching Protocols\nUpgrade=websocket\n"},
     {ANSWER, "HTTP/1.0 407 \r\n\r\n", 0, 0, "1.0\n407\n\n"},
@@ -362,6 +364,7 @@ feed_over_limit(void)
 {
     static const char fields[] = "A:  b c\r\nA:\r\nA:b\r\n\r\n";
     char text[256];
+    unsigned answer;
 
     for (size_t pad = 1; pad <= 80; pad++) {
         struct http_input in = {ASK, 64, 9, text, 0};
@@ -369,10 +372,12 @@ feed_over_limit(void)
         in.n = put_many(text, put(text, 0, "GET "), 'x', pad);
         in.n = put(text, put(text, in.n, " HTTP/1.1\r\n"), fields);
         http_agree_bytewise(&in, "over the limit");
+        (void)http_agree_whole(&in, &answer, "over the limit");
         in.role = ANSWER;
         in.n = put_many(text, put(text, 0, "HTTP/1.1 200 "), 'x', pad);
         in.n = put(text, put(text, in.n, "\r\n"), fields);
         http_agree_bytewise(&in, "over the limit");
+        (void)http_agree_whole(&in, &answer, "over the limit");
     }
 }
 

@@ -172,10 +172,14 @@ sonic__http_head_feed(struct sonic__http_head *h, const char *window,
 
 /* ---- actions; the byte in question is the one at `seen` ---- */
 
+/* The element that ends here; the next may begin behind. */
 static struct sonic__http_span
-element(const struct sonic__http_head *h)
+take(struct sonic__http_head *h)
 {
-    return (struct sonic__http_span){h->start, (uint16_t)(h->seen - h->start)};
+    uint16_t from = h->start;
+
+    h->start = (uint16_t)(h->seen + 1);
+    return (struct sonic__http_span){from, (uint16_t)(h->seen - from)};
 }
 
 static int
@@ -190,8 +194,7 @@ static int
 act_method(struct sonic__http_head *h, const char *window)
 {
     (void)window;
-    h->method = element(h);
-    h->start = (uint16_t)(h->seen + 1);
+    h->method = take(h);
     return 0;
 }
 
@@ -199,27 +202,26 @@ static int
 act_target(struct sonic__http_head *h, const char *window)
 {
     (void)window;
-    h->target = element(h);
-    h->start = (uint16_t)(h->seen + 1);
+    h->target = take(h);
     return 0;
 }
 
 static int
 act_version(struct sonic__http_head *h, const char *window)
 {
-    h->major = (uint8_t)(window[h->start + 5] - '0');
-    h->minor = (uint8_t)(window[h->start + 7] - '0');
-    h->start = (uint16_t)(h->seen + 1);
+    const char *p = window + take(h).off;
+
+    h->major = (uint8_t)(p[5] - '0');
+    h->minor = (uint8_t)(p[7] - '0');
     return 0;
 }
 
 static int
 act_status(struct sonic__http_head *h, const char *window)
 {
-    const char *p = window + h->start;
+    const char *p = window + take(h).off;
 
     h->status = (uint16_t)((p[0] - '0') * 100 + (p[1] - '0') * 10 + p[2] - '0');
-    h->start = (uint16_t)(h->seen + 1);
     return 0;
 }
 
@@ -227,7 +229,7 @@ static int
 act_reason(struct sonic__http_head *h, const char *window)
 {
     (void)window;
-    h->reason = element(h);
+    h->reason = take(h);
     return 0;
 }
 
@@ -243,19 +245,20 @@ static int
 act_name(struct sonic__http_head *h, const char *window)
 {
     (void)window;
-    h->fields[h->n_fields].name = element(h);
+    h->fields[h->n_fields].name = take(h);
     return 0;
 }
 
 static int
 act_value(struct sonic__http_head *h, const char *window)
 {
-    struct sonic__http_span v = element(h);
+    struct sonic__http_span v = take(h);
 
+    h->work += v.len;
     while (v.len > 0 && (window[v.off + v.len - 1] == ' ' ||
                          window[v.off + v.len - 1] == '\t'))
         v.len--;
-    h->work += element(h).len - v.len;
+    h->work -= v.len; /* the white space was looked at twice */
     h->fields[h->n_fields++].value = v;
     return 0;
 }
