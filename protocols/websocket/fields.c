@@ -58,8 +58,11 @@ int
 sonic__http_find(const struct sonic__http_head *h, const char *window,
                  const char *name, unsigned from)
 {
+    size_t len = strlen(name);
+
     for (unsigned i = from; i < h->n_fields; i++)
-        if (sonic__http_str_is_nocase(
+        if (h->fields[i].name.len == len &&
+            sonic__http_str_is_nocase(
                 sonic__http_str_at(window, h->fields[i].name), name))
             return (int)i;
     return -1;
