@@ -4,13 +4,11 @@
 #ifndef SONICIO_TESTS_SIM_PEER_H
 #define SONICIO_TESTS_SIM_PEER_H
 
-#include <sonicio/sim.h>
-#include <sonicio/stream.h>
 #include <sonicio/timer.h>
 
-enum { PEER_BUFFER = 8192, PEER_WRITES = 4 };
+#include "sim_plan.h"
 
-struct session;
+enum { PEER_BUFFER = 8192, PEER_WRITES = 4 };
 
 /* An operation that may be under way. */
 struct peer_op {
@@ -37,15 +35,6 @@ struct peer {
     struct peer_op read;
     struct iovec iov[3];
     struct peer_op writes[PEER_WRITES];
-};
-
-struct session {
-    sonic_sim *sim;
-    sonic_io *io;
-    uint64_t seed;
-    uint64_t started, completed;
-    bool rough;        /* peers may give up */
-    const char *wrong; /* what was found, or NULL */
 };
 
 /* Let a peer begin; its stream is open and becomes the peer's. */
