@@ -262,7 +262,8 @@ on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
             sonic__ws_open_bytes(ws, data, len);
             break;
         case SONIC__WS_DATA:
-            receive_frames(ws, data, len);
+            if (goes_on(ws)) /* else it was paused meanwhile: they wait */
+                receive_frames(ws, data, len);
             break;
         case SONIC__WS_NOISE:
             sonic_stream_consume(s, len);
