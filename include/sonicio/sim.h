@@ -261,9 +261,9 @@ SONIC_API int sonic_sim_free(sonic_sim *sim, sonic_sim_leaks *leaks);
  *
  * Sets opt's seed, faults, latencies and buffers; leaves the rest.  Each fault
  * is off in about half of the seeds and between rare and frequent in the
- * others, since faults hide one another.  Those that make an operation fail
- * for good (reset, refuse, *_nobufs, *_fails, accept_full) are rarer; set them
- * to 0 afterwards where a test wants every operation to succeed.
+ * others, since faults hide one another.  In half of the seeds those that make
+ * an operation fail for good (reset, refuse, accept_*, *_nobufs, *_fails) are
+ * all off: there every operation should succeed.
  */
 SONIC_API void sonic_sim_swarm(sonic_sim_options *opt, uint64_t seed);
 

@@ -114,6 +114,15 @@ buffer(struct sim_rng *r)
     return (size_t)4096 << sonic__sim_rand_below(r, 8);
 }
 
+/* Only faults after which a program can go on. */
+static void
+spare(sonic_sim_faults *f)
+{
+    f->reset = f->refuse = f->accept_abort = f->accept_full = 0;
+    f->send_nobufs = f->socket_nobufs = f->map_fails = f->memfd_fails = 0;
+    f->alloc_fails = f->resolve_fails = 0;
+}
+
 void
 sonic_sim_swarm(sonic_sim_options *opt, uint64_t seed)
 {
@@ -145,6 +154,8 @@ sonic_sim_swarm(sonic_sim_options *opt, uint64_t seed)
 #define X(name, text) opt->faults.name = frequency(&r, most.name);
     SONIC_SIM_FAULT_LIST(X)
 #undef X
+    if (sonic__sim_rand_below(&r, 2) == 0)
+        spare(&opt->faults);
     opt->latency_min = 0;
     opt->latency_max = 0;
     if (sonic__sim_rand_below(&r, 4) > 0) {
