@@ -48,6 +48,9 @@ void ws_client(struct ws_world *w, const sonic_ws_handler *handler);
 /* The same, upgraded by the peer. */
 void ws_client_open(struct ws_world *w, const sonic_ws_handler *handler);
 
+/* The peer answers a client's request with a right 101. */
+void ws_answer(struct ws_world *w);
+
 /* The peer says bytes; a client's frame, masked; a server's frame. */
 void ws_say(struct ws_world *w, const void *data, size_t n);
 void ws_say_text(struct ws_world *w, const char *text);
