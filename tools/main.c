@@ -11,6 +11,7 @@
 static const struct command *const commands[] = {
     &echo_command,
     &connect_command,
+    &bench_command,
     &tables_command,
 };
 

@@ -117,16 +117,18 @@ add_rows(struct drawing *d, unsigned stride, int64_t from, int64_t to,
 
 /* The finest rows of which there is room for these values. */
 static bool
-add_finest(struct drawing *d, int64_t from, int64_t to, unsigned limit)
+add_finest(struct drawing *d, unsigned coarsest, int64_t from, int64_t to,
+           unsigned limit)
 {
     for (size_t i = 0; i < sizeof strides / sizeof strides[0]; i++)
-        if (add_rows(d, strides[i], from, to, limit))
+        if (strides[i] <= coarsest && add_rows(d, strides[i], from, to, limit))
             return true;
     return false;
 }
 
 /* Most rows go to the 99 % that matter most: one stray value far out must not
- * press them into a single one. */
+ * press them into a single one.  Yet no row of the others shall be a whole
+ * power of ten, if that can be. */
 static void
 choose_rows(struct drawing *d, const sonic_histogram *h)
 {
@@ -137,12 +139,13 @@ choose_rows(struct drawing *d, const sonic_histogram *h)
     d->at = 0;
     if (min == INT64_MAX)
         min--; /* so that an edge lies above it */
-    for (unsigned limit = d->how.rows; limit > 0; limit--) {
-        d->n = 0;
-        if (add_finest(d, min, body, limit) &&
-            add_finest(d, body, max, d->how.rows))
-            return;
-    }
+    for (unsigned coarsest = 8; coarsest <= 24; coarsest += 16)
+        for (unsigned limit = d->how.rows; limit > 0; limit--) {
+            d->n = 0;
+            if (add_finest(d, coarsest, min, body, limit) &&
+                add_finest(d, coarsest, body, max, d->how.rows))
+                return;
+        }
     d->n = 0;
     add_rows(d, 24, min, max, d->how.rows);
 }
