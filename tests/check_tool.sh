@@ -76,6 +76,17 @@ wrong connect --count 0 ws://example/
 wrong connect --wait soon ws://example/
 wrong connect --header nothing ws://example/
 wrong connect --header ': nothing' ws://example/
+wrong bench
+wrong bench ftp://example/
+wrong bench frame://
+wrong bench --rate 5 --depth 5 ws://example/
+wrong bench --text raw://example:1
+wrong bench --size 0 raw://example:1
+wrong bench --connections 0 ws://example/
+wrong demo --size 31
+wrong demo --clients 0
+wrong demo --seconds 0
+wrong demo now
 wrong tables nonsense
 wrong tables frame timer
 wrong tables --dot

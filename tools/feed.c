@@ -37,26 +37,26 @@ feed_write(void *dst, size_t size, uint64_t feed, uint64_t seq, int64_t now)
     char *p = dst;
 
     memcpy(p, &h, FEED_HEAD);
-    for (size_t i = FEED_HEAD; i < size; i += sizeof word) {
+    for (size_t i = FEED_HEAD; i + sizeof word <= size; i += sizeof word) {
         memcpy(p + i, &word, sizeof word);
         word = step(word);
     }
+    memcpy(p + size - size % sizeof word, &word, size % sizeof word);
 }
 
 static int
 intact(const struct feed_check *c, const struct head *h, const char *data,
        size_t len)
 {
-    uint64_t word = first_word(h), wrong = h->feed ^ c->feed;
+    uint64_t word = first_word(h), wrong = h->feed ^ c->feed, got;
 
-    for (size_t i = FEED_HEAD; i < len; i += sizeof word) {
-        uint64_t got;
-
+    for (size_t i = FEED_HEAD; i + sizeof word <= len; i += sizeof word) {
         memcpy(&got, data + i, sizeof got);
         wrong |= got ^ word;
         word = step(word);
     }
-    return wrong == 0;
+    return wrong == 0 && memcmp(data + len - len % sizeof word, &word,
+                                len % sizeof word) == 0;
 }
 
 int64_t

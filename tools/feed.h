@@ -4,7 +4,7 @@
  *     offset 0   number of the feed          uint64_t
  *            8   number of the message       uint64_t, 0 and up
  *           16   when it was sent            int64_t, ns
- *           24   words of the pattern        uint64_t each
+ *           24   the pattern                 uint64_t, the last one cut
  *
  * All in the machine's own byte order: both ends are one program.  Each word
  * depends on the whole head and on its place, so that no part of one message
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Sizes are multiples of 8, of at least a head and one word. */
+/* At least a head and one word. */
 enum { FEED_HEAD = 24, FEED_MIN = 32, FEED_MAX = 1 << 20 };
 
 /* Write message number `seq` of a feed; size bytes of dst. */

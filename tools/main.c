@@ -9,10 +9,8 @@
 #include "commands.h"
 
 static const struct command *const commands[] = {
-    &echo_command,
-    &connect_command,
-    &bench_command,
-    &tables_command,
+    &demo_command,  &echo_command,   &connect_command,
+    &bench_command, &tables_command,
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -75,6 +75,22 @@ stop_echo()
     servers=$(echo "$servers" | sed "s/ $pid\$//")
 }
 
+# json NAME FILE EXPRESSION: FILE is one JSON value, and with it as `j` the
+# Python expression is true.
+json()
+{
+    if ! command -v python3 >/dev/null; then
+        echo "no python3: $1 was not looked at"
+        return
+    fi
+    seen=$((seen + 1))
+    python3 -c '
+import json, sys
+j = json.load(open(sys.argv[1]))
+sys.exit(not eval("(" + sys.argv[2] + ")"))' "$2" "$3" && return
+    fail "$1: not ($3) of $(cat "$2")"
+}
+
 finish()
 {
     echo "$seen checks, $bad failed"
