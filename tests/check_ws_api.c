@@ -296,6 +296,7 @@ START_TEST(client_cannot_connect)
         ck_assert_int_eq(got, c[i].err);
         ck_assert_int_eq(w.log.closes, (int)i + 1);
         ck_assert_int_eq(w.log.why.error, c[i].err);
+        ck_assert_uint_gt(strlen(w.log.why.reason), 0);
     }
     ws_world_close(&w);
 }

@@ -95,9 +95,10 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
 
     if (ws->flags & SONIC__WS_FREED)
         err = SONIC_ECLOSED;
-    else if (ws->flags & (SONIC__WS_SERVER | SONIC__WS_END_POSTED) ||
-             !sonic__ws_is_over(ws))
+    else if (ws->flags & (SONIC__WS_SERVER | SONIC__WS_END_POSTED))
         err = -EBUSY;
+    else if (!sonic__ws_is_over(ws))
+        err = sonic__ws_begin(ws); /* the machine says no */
     if (err == 0)
         err = sonic__ws_opening_new(ws);
     if (err < 0) {

@@ -105,8 +105,9 @@ sonic__ws_open_connect(sonic_ws *ws)
     sonic_connect_options connect = SONIC_CONNECT_OPTIONS_INIT;
     struct sonic__ws_opening *o = ws->opening;
     char text[sizeof o->url.host + 32];
-    int err = o->url_text == NULL ? -ENOMEM
-                                  : sonic_url_parse(o->url_text, &o->url, NULL);
+    int err = o->url_text == NULL
+                  ? -ENOMEM
+                  : sonic_url_parse(o->url_text, &o->url, &o->why);
 
     if (err == 0 && o->url.secure)
         err = SONIC_ENOTLS;

@@ -333,6 +333,10 @@ sonic__ws_lost(sonic_ws *ws, int err)
     struct sonic__ws_cause why = {.err = err, .side = SONIC_WS_NOBODY};
 
     why.layer = layer_of(ws, err);
+    if (ws->opening != NULL && ws->opening->why != NULL) {
+        why.reason = ws->opening->why;
+        why.reason_len = strlen(why.reason);
+    }
     if (err == SONIC_EOF) {
         why.side = SONIC_WS_PEER;
         why.err = SONIC_EWS_ABNORMAL;

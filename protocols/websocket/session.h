@@ -90,6 +90,7 @@ struct sonic__ws_opening {
     void *ud;
     sonic_url url;
     char *url_text;
+    const char *why; /* what is wrong with a URL; constant */
     struct sonic__ws_request request;
     struct sonic__http_head head;
     struct sonic__http_field fields[SONIC__HTTP_HEAD_FIELDS];

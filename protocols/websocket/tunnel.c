@@ -14,7 +14,7 @@ sonic__ws_proxy_prepare(sonic_ws *ws)
 
     if (o->url.kind == SONIC_URL_UNIX)
         return SONIC_EOPTION; /* a proxy cannot reach it */
-    err = sonic__proxy_url_parse(ws->config->opt.proxy, &o->proxy_url, NULL);
+    err = sonic__proxy_url_parse(ws->config->opt.proxy, &o->proxy_url, &o->why);
     if (err < 0)
         return err;
     p->kind = o->proxy_url.kind;
