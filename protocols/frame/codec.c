@@ -162,24 +162,40 @@ sonic__frame_plan(const sonic_frame_codec *c, uint64_t body,
     return 0;
 }
 
+static inline void
+put_be(uint8_t *dst, uint64_t value, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        dst[i] = (uint8_t)(value >> 8 * (n - 1 - i));
+}
+
+static inline void
+put_le(uint8_t *dst, uint64_t value, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        dst[i] = (uint8_t)(value >> 8 * i);
+}
+
+static void
+put_varint(uint8_t *dst, uint64_t value)
+{
+    for (; value > 0x7f; value >>= 7)
+        *dst++ = (uint8_t)(value | 0x80);
+    *dst = (uint8_t)value;
+}
+
 void
 sonic__frame_write_length(const sonic_frame_codec *c,
                           const struct sonic__frame_plan *plan, uint8_t *dst)
 {
-    unsigned n = plan->field, i;
-    uint64_t value = plan->value;
-
-    if (c->field & SONIC__FRAME_VARINT) {
-        for (i = 0; i + 1 < n; i++, value >>= 7)
-            dst[i] = (uint8_t)(value | 0x80);
-        dst[i] = (uint8_t)value;
-    } else if (c->field & SONIC__FRAME_LITTLE) {
-        for (i = 0; i < n; i++, value >>= 8)
-            dst[i] = (uint8_t)value;
-    } else {
-        for (i = n; i > 0; i--, value >>= 8)
-            dst[i - 1] = (uint8_t)value;
-    }
+    if (c->field & SONIC__FRAME_VARINT)
+        put_varint(dst, plan->value);
+    else if (c->field & SONIC__FRAME_LITTLE)
+        put_le(dst, plan->value, plan->field);
+    else if (plan->field == 4) /* most there are: not a loop */
+        put_be(dst, plan->value, 4);
+    else
+        put_be(dst, plan->value, plan->field);
 }
 
 int

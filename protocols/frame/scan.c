@@ -29,31 +29,53 @@ field_bytes(const sonic_frame_codec *c)
     return c->field & SONIC__FRAME_BYTES;
 }
 
-static inline uint64_t
-le(const uint8_t *p, unsigned n)
+static inline uint32_t
+be16(const uint8_t *p)
 {
-    uint64_t v = 0;
-
-    while (n-- > 0)
-        v = v << 8 | p[n];
-    return v;
+    return (uint32_t)p[0] << 8 | p[1];
 }
 
-static inline uint64_t
-be(const uint8_t *p, unsigned n)
+static inline uint32_t
+be32(const uint8_t *p)
 {
-    uint64_t v = 0;
+    return be16(p) << 16 | be16(p + 2);
+}
 
-    while (n-- > 0)
-        v = v << 8 | *p++;
-    return v;
+static inline uint32_t
+le16(const uint8_t *p)
+{
+    return (uint32_t)p[1] << 8 | p[0];
+}
+
+static inline uint32_t
+le32(const uint8_t *p)
+{
+    return le16(p + 2) << 16 | le16(p);
 }
 
 static inline uint64_t
 load_length(const sonic_frame_codec *c, const uint8_t *p)
 {
-    return c->field & SONIC__FRAME_LITTLE ? le(p, field_bytes(c))
-                                          : be(p, field_bytes(c));
+    switch (c->field & (SONIC__FRAME_BYTES | SONIC__FRAME_LITTLE)) {
+    case 2:
+        return be16(p);
+    case 3:
+        return be16(p) << 8 | p[2];
+    case 4:
+        return be32(p);
+    case 8:
+        return (uint64_t)be32(p) << 32 | be32(p + 4);
+    case 2 | SONIC__FRAME_LITTLE:
+        return le16(p);
+    case 3 | SONIC__FRAME_LITTLE:
+        return (uint32_t)p[2] << 16 | le16(p);
+    case 4 | SONIC__FRAME_LITTLE:
+        return le32(p);
+    case 8 | SONIC__FRAME_LITTLE:
+        return (uint64_t)le32(p + 4) << 32 | le32(p);
+    default:
+        return p[0];
+    }
 }
 
 /* ---- the table -------------------------------------------------------- */
@@ -135,14 +157,14 @@ part(const struct sonic__frame_scan *s, const sonic_frame_codec *c)
     }
 }
 
-static void
-describe(const struct sonic__frame_scan *s, const sonic_frame_codec *c,
+/* Where things lie in a frame whose header is complete. */
+static inline void
+describe(const sonic_frame_codec *c, size_t header, size_t total,
          sonic_frame *out)
 {
-    size_t total = (size_t)s->value, front;
+    size_t front = c->strip == 0 ? header : c->strip > 0 ? (size_t)c->strip : 0;
 
-    front = c->strip == 0 ? s->have : c->strip > 0 ? (size_t)c->strip : 0;
-    out->header = s->have;
+    out->header = header;
     out->offset = front;
     out->len = total - front;
     out->total = total;
@@ -165,7 +187,7 @@ sonic__frame_scan_table(struct sonic__frame_scan *s, const sonic_frame_codec *c,
         int err;
 
         if (s->state == S_BODY)
-            describe(s, c, out);
+            describe(c, s->have, (size_t)s->value, out);
         else
             out->need = sonic__frame_scan_need(s, c);
         assert(s->have <= len);
@@ -241,30 +263,29 @@ load_varint(const sonic_frame_codec *c, const uint8_t *p, size_t n,
     return (int)i + 1;
 }
 
-/* A header that lies in the window to its last byte is read in one go.  False:
- * it does not.  The tests compare the two for every header. */
-static inline bool
-load(struct sonic__frame_scan *s, const sonic_frame_codec *c,
-     const uint8_t *data, size_t len, int *err)
+/* A header that lies in the window to its last byte, in one go.  Its size, and
+ * that of the frame; 0 when it does not; or what is wrong with it.  The tests
+ * compare this with the table for every header. */
+static inline int
+load(const sonic_frame_codec *c, const uint8_t *data, size_t len,
+     uint64_t *total)
 {
+    int n = (int)field_bytes(c), err;
     uint64_t value;
-    int n = (int)field_bytes(c);
 
     if (len < c->offset)
-        return false;
+        return 0;
     if (is_varint(c)) {
         n = load_varint(c, data + c->offset, len - c->offset, &value);
+        if (n <= 0)
+            return n;
     } else if (len - c->offset < (size_t)n) {
-        return false;
+        return 0;
     } else {
         value = load_length(c, data + c->offset);
     }
-    if (n == 0)
-        return false;
-    *err = n < 0 ? n : sonic__frame_measure(c, value, (unsigned)n, &s->value);
-    s->have = (uint16_t)(c->offset + n);
-    s->state = *err < 0 ? S_FAILED : S_BODY;
-    return true;
+    err = sonic__frame_measure(c, value, (unsigned)n, total);
+    return err < 0 ? err : c->offset + n;
 }
 
 int
@@ -272,19 +293,25 @@ sonic__frame_scan(struct sonic__frame_scan *s, const sonic_frame_codec *c,
                   const uint8_t *data, size_t len,
                   const sonic_fsm_tracer *tracer, sonic_frame *out)
 {
-    int err = 0;
+    uint64_t total;
+    int header = 0;
 
-    if (s->state != S_PREFIX || tracer != NULL || !load(s, c, data, len, &err))
+    if (s->state == S_PREFIX && tracer == NULL)
+        header = load(c, data, len, &total);
+    if (header == 0)
         return sonic__frame_scan_table(s, c, data, len, tracer, out);
-    if (err < 0) {
+    if (header < 0) {
+        s->state = S_FAILED;
         *out = (sonic_frame){.need = 0};
-        return err;
+        return header;
     }
-    describe(s, c, out);
-    if (len < out->total)
-        return SONIC_ENEEDMORE;
-    sonic__frame_scan_reset(s);
-    return 0;
+    describe(c, (size_t)header, (size_t)total, out);
+    if (len >= total)
+        return 0; /* by the table: back in PREFIX */
+    s->state = S_BODY;
+    s->have = (uint16_t)header;
+    s->value = total;
+    return SONIC_ENEEDMORE;
 }
 
 int

@@ -130,11 +130,10 @@ sonic_frame_sendv(sonic_frame_conn *c, const void *prefix,
     if (err < 0)
         return err;
     size = p.header + (size_t)body;
-    if (n <= 1 && p.header <= HEAD_MAX) {
+    if (n == 1 && p.header <= HEAD_MAX) {
         write_header(c, &p, prefix, head);
         return sent(c, sonic_stream_send_framed(c->stream, head, p.header,
-                                                n == 0 ? NULL : iov->iov_base,
-                                                (size_t)body));
+                                                iov->iov_base, iov->iov_len));
     }
     if (size > RESERVE_MAX)
         return sent(c, send_large(c, &p, prefix, iov, n, size));
@@ -150,8 +149,17 @@ int
 sonic_frame_send(sonic_frame_conn *c, const void *data, size_t len)
 {
     struct iovec part = {(void *)(uintptr_t)data, len};
+    struct sonic__frame_plan p;
+    uint8_t head[HEAD_MAX];
+    int err = plan(c, len, &p);
 
-    return sonic_frame_sendv(c, NULL, &part, 1);
+    if (err < 0)
+        return err;
+    if (p.header > HEAD_MAX)
+        return sonic_frame_sendv(c, NULL, &part, 1);
+    write_header(c, &p, NULL, head);
+    return sent(c,
+                sonic_stream_send_framed(c->stream, head, p.header, data, len));
 }
 
 uint8_t *
