@@ -172,7 +172,7 @@ on_end(sonic_io *io, void *ud)
 
     (void)io;
     sonic__ws_opening_free(ws);
-    ws->flags &= (uint16_t)~SONIC__WS_END_POSTED;
+    ws->flags &= (uint8_t)~SONIC__WS_END_POSTED;
     if (cb != NULL)
         cb(ws, sonic__ws_outcome(ws), cb_ud);
     sonic__ws_fail_reader(ws, sonic__ws_outcome(ws));
@@ -214,7 +214,7 @@ sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why)
         ws->opening->timer = NULL;
     }
     ws->stream = NULL;
-    ws->flags &= (uint16_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
+    ws->flags &= (uint8_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
     if (s != NULL && why->err == -ETIMEDOUT)
         sonic_stream_reset(s);
     sonic_stream_free(s);

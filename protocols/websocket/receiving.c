@@ -46,7 +46,7 @@ sonic__ws_choose_delivery(sonic_ws *ws)
     if (h != NULL && (h->on_message || h->on_chunk || h->on_frame))
         ws->flags |= SONIC__WS_PUSHING;
     else
-        ws->flags &= (uint16_t)~SONIC__WS_PUSHING;
+        ws->flags &= (uint8_t)~SONIC__WS_PUSHING;
     if (is_pulling(ws)) {
         if (ws->more->reader.kind == READ_FRAME)
             d = SONIC__WS_FRAMES;
@@ -225,7 +225,7 @@ receive_frames(sonic_ws *ws, uint8_t *data, size_t len)
     ws->flags |= SONIC__WS_PARSING;
     r = sonic__ws_parse(&ws->parser, &ws->config->rules, &sink, ws, data, len,
                         &done);
-    ws->flags &= (uint16_t)~SONIC__WS_PARSING;
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
     if (ws->stream != s)
         return; /* it ended meanwhile */
     if (done.trimmed > 0)
@@ -253,7 +253,7 @@ on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
         sonic__ws_drop(ws);
         return;
     }
-    ws->flags &= (uint16_t)~SONIC__WS_ARMED;
+    ws->flags &= (uint8_t)~SONIC__WS_ARMED;
     if (err == 0 && ws->more != NULL)
         sonic__ws_keepalive_read(ws);
     if (err == 0) {
@@ -363,7 +363,7 @@ sonic_ws_pause(sonic_ws *ws)
 void
 sonic_ws_resume(sonic_ws *ws)
 {
-    ws->flags &= (uint16_t)~SONIC__WS_PAUSED;
+    ws->flags &= (uint8_t)~SONIC__WS_PAUSED;
     sonic__ws_go_on(ws);
 }
 

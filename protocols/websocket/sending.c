@@ -23,7 +23,7 @@ on_drained(sonic_stream *s, int err, size_t n, void *ud)
 
     (void)n;
     if (s == ws->stream) {
-        ws->flags &= (uint16_t)~SONIC__WS_DRAINING;
+        ws->flags &= (uint8_t)~SONIC__WS_DRAINING;
         if (err == 0 && m != NULL && m->pong_waits) {
             m->pong_waits = false;
             sonic__ws_send_control(ws, SONIC_WS_PONG, m->pong, m->pong_len);

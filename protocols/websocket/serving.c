@@ -7,7 +7,7 @@
 
 #include <sonicio/object.h>
 
-enum { HEAD_FIRST_TRY = 1024, NOT_LISTED = -1 };
+enum { HEAD_FIRST_TRY = 1024 }; /* bytes */
 
 struct listening {
     sonic_ws_server *server;
@@ -34,6 +34,8 @@ struct sonic_ws_server {
 static int
 list_add(sonic_ws_server *s, sonic_ws *ws)
 {
+    if (s->n >= SONIC__WS_NOT_LISTED)
+        return -ENOMEM;
     if (s->n == s->cap) {
         uint32_t cap = s->cap == 0 ? 16 : s->cap + s->cap / 2;
         sonic_ws **v = sonic__ws_alloc(s->io, cap * sizeof *v);
@@ -46,7 +48,7 @@ list_add(sonic_ws_server *s, sonic_ws *ws)
         s->v = v;
         s->cap = cap;
     }
-    ws->index = s->n;
+    ws->index = s->n & SONIC__WS_NOT_LISTED; /* n is less */
     s->v[s->n++] = ws;
     s->live++;
     return 0;
@@ -60,7 +62,7 @@ list_compact(sonic_ws_server *s)
     for (uint32_t i = 0; i < s->n; i++)
         if (s->v[i] != NULL) {
             s->v[to] = s->v[i];
-            s->v[to]->index = to;
+            s->v[to]->index = to & SONIC__WS_NOT_LISTED;
             to++;
         }
     s->n = to;
@@ -77,7 +79,7 @@ list_remove(sonic_ws_server *s, sonic_ws *ws)
         last->index = ws->index;
         s->n--;
     }
-    ws->index = UINT32_MAX;
+    ws->index = SONIC__WS_NOT_LISTED;
     s->live--;
 }
 
@@ -127,7 +129,7 @@ finish_drain(sonic_ws_server *s, int err)
 void
 sonic__ws_server_remove(sonic_ws_server *s, sonic_ws *ws, bool clean)
 {
-    if (ws->index == UINT32_MAX)
+    if (ws->index == SONIC__WS_NOT_LISTED)
         return;
     list_remove(s, ws);
     if (s->drain_cb == NULL)

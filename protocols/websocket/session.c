@@ -136,7 +136,6 @@ static int
 act_reply(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
     sonic__ws_note(ws, why, SONIC_WS_OPEN);
-    ws->flags |= SONIC__WS_HEARD;
     if (sonic__ws_send_close(ws, why->code_to_send, NULL, 0) >= 0 && ws->more)
         ws->more->record.clean = true;
     await_end(ws, is_server(ws));
@@ -433,7 +432,8 @@ sonic_ws_state(const sonic_ws *ws)
     case S_ENDING:
         if (ws->more != NULL && !ws->more->record.clean)
             return SONIC_WS_CLOSED_BY_US; /* failed: ours is the only close */
-        if ((ws->flags & SONIC__WS_HEARD) && sonic_ws_queued(ws) > 0)
+        if (ws->more != NULL && ws->more->record.side == SONIC_WS_PEER &&
+            sonic_ws_queued(ws) > 0)
             return SONIC_WS_CLOSED_BY_PEER;
         return SONIC_WS_CLOSE_ACKED;
     case S_CLOSED:

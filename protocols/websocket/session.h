@@ -106,11 +106,12 @@ enum {
     SONIC__WS_DRAINING = 8, /* a drain is pending */
     SONIC__WS_FREED = 16,   /* by its owner: no callbacks any more */
     SONIC__WS_SERVER = 32,  /* role */
-    SONIC__WS_HEARD = 64,   /* the peer's Close came first */
-    SONIC__WS_END_POSTED = 128,
-    SONIC__WS_PUSHING = 256 /* the handler takes data */
+    SONIC__WS_END_POSTED = 64,
+    SONIC__WS_PUSHING = 128 /* the handler takes data */
 };
 
+/* index of one that is in no server's list; a server has fewer */
+enum { SONIC__WS_NOT_LISTED = (1 << 24) - 1 };
 enum { SONIC__WS_NO_SUBPROTOCOL = 255, SONIC__WS_OWN_SUBPROTOCOL = 254 };
 
 struct sonic_ws {
@@ -121,11 +122,11 @@ struct sonic_ws {
     struct sonic__ws_more *more;
     struct sonic__ws_opening *opening; /* until it is open */
     struct sonic__ws_parser parser;
-    uint32_t index; /* in the server's list */
+    uint32_t index : 24;      /* in the server's list */
+    uint32_t subprotocol : 8; /* index in the settings */
     uint16_t refs;
-    uint16_t flags;
-    uint8_t state;       /* session.def */
-    uint8_t subprotocol; /* index in the settings */
+    uint8_t flags;
+    uint8_t state; /* session.def */
 };
 
 /* State numbers of session.def that are of use outside. */
