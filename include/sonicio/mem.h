@@ -5,7 +5,9 @@
 #include <sonicio/api.h>
 
 /* Where an io and all that belongs to it take memory from.  The hooks run on
- * the io's thread, except that sonic_io_post may call alloc from any thread.
+ * the io's thread, with two exceptions for which they must be safe to use from
+ * several threads: sonic_io_post may call alloc on any thread, and a name
+ * look-up that outlives its io calls free on the library's own.
  * Memory comes back through free with the size it was asked for with. */
 typedef struct sonic_mem {
     /* NULL when there is none; aligned as malloc(3) aligns. */
