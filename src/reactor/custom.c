@@ -5,6 +5,8 @@
 
 #include <sonicio/object.h>
 
+enum { FREE_LATER = 1 }; /* base.bits: when the last hold is dropped */
+
 /* What stands in front of the caller's memory.  base.error counts holds. */
 struct box {
     struct sonic__object base;
@@ -29,7 +31,7 @@ run(struct sonic__object *o)
     b->cls->run(b->object);
     sonic__complete_end(io);
     if ((o->flags & SONIC__FREED) && o->error > 0)
-        sonic__defer(o); /* what holds it is closed and calls back soon */
+        sonic__defer(o); /* the io ends: what holds it has its last word soon */
 }
 
 static void
@@ -100,7 +102,11 @@ sonic_object_drop(void *object)
     struct sonic__object *o = &box_of(object)->base;
 
     assert(o->error > 0);
-    if (--o->error == 0 && (o->flags & SONIC__CLOSED))
+    if (--o->error > 0)
+        return;
+    if (o->bits & FREE_LATER)
+        sonic__object_free(o);
+    else if (o->flags & SONIC__CLOSED)
         sonic__defer(o);
 }
 
@@ -140,5 +146,12 @@ sonic_object_closed(const void *object)
 void
 sonic_object_free(void *object)
 {
-    sonic__object_free(&box_of(object)->base);
+    struct sonic__object *o = &box_of(object)->base;
+
+    if (o->error == 0) {
+        sonic__object_free(o);
+    } else {
+        o->bits |= FREE_LATER;
+        sonic__object_close(o);
+    }
 }
