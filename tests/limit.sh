@@ -3,7 +3,7 @@
 #
 # Also keeps libcheck from ending a single case long before that: its own
 # default of 4 seconds is short under valgrind and emulators.
-: "${TEST_SECONDS:=120}"
+: "${TEST_SECONDS:=300}"
 : "${CK_DEFAULT_TIMEOUT:=$TEST_SECONDS}"
 export CK_DEFAULT_TIMEOUT
 
