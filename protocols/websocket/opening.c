@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HEAD_FIRST_TRY = 2048 }; /* bytes; most heads are shorter */
-
 int
 sonic__ws_opening_new(sonic_ws *ws)
 {
@@ -144,28 +142,10 @@ sonic__ws_open_connect(sonic_ws *ws)
 
 /* ---- the request ------------------------------------------------------ */
 
-/* Build a head and send it: from the stack, or from the heap when it is
- * long. */
 static int
-send_request(sonic_ws *ws, const struct sonic__ws_request *r)
+build_request(const void *what, char *buf, size_t cap)
 {
-    char first[HEAD_FIRST_TRY], *head = first;
-    int n = sonic__ws_request_build(r, first, sizeof first), ret;
-
-    if (n < 0)
-        return n;
-    if ((size_t)n > sizeof first) {
-        head = sonic__ws_alloc(ws->config->io, (size_t)n);
-        if (head == NULL)
-            return -ENOMEM;
-        ret = sonic__ws_request_build(r, head, (size_t)n);
-        if (ret < 0)
-            return ret;
-    }
-    ret = sonic_stream_send(ws->stream, head, (size_t)n);
-    if (head != first)
-        sonic__ws_release(ws->config->io, head, (size_t)n);
-    return ret < 0 ? ret : 0;
+    return sonic__ws_request_build(what, buf, cap);
 }
 
 /* The settings' fields and those of the caller's hook, in one array. */
@@ -183,7 +163,7 @@ send_with_hook(sonic_ws *ws, struct sonic__ws_request *r)
     if (sonic__ws_phase(ws) != SONIC__WS_HEADS)
         return 0; /* ended by the hook */
     if (n == 0)
-        return send_request(ws, r);
+        return sonic__ws_send_head(ws, build_request, r);
     if (n > 1024)
         return SONIC_EOPTION;
     all = sonic__ws_alloc(ws->config->io, (n + opt->n_headers) * sizeof *all);
@@ -194,7 +174,7 @@ send_with_hook(sonic_ws *ws, struct sonic__ws_request *r)
     memcpy(all + opt->n_headers, extra, n * sizeof *all);
     r->headers = all;
     r->n_headers = n + opt->n_headers;
-    err = send_request(ws, r);
+    err = sonic__ws_send_head(ws, build_request, r);
     r->headers = NULL;
     r->n_headers = 0;
     sonic__ws_release(ws->config->io, all, (n + opt->n_headers) * sizeof *all);

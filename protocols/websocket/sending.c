@@ -2,12 +2,14 @@
  * client's is masked on its way into the queue, in one pass. */
 #include "websocket/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "websocket/close.h"
 
 enum {
+    HEAD_FIRST_TRY = 2048,   /* bytes; most heads are shorter */
     SHORT = 4096,            /* bytes; what is longer may be referred to */
     PIECE = 16 * 1024,       /* bytes masked into the queue at a time */
     FLUSH_EVERY = 256 * 1024 /* bytes of a large message between flushes */
@@ -205,6 +207,31 @@ sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len)
         memcpy(m->pong, data, len);
     m->pong_len = (uint8_t)len;
     m->pong_waits = true;
+}
+
+/* Build a head and send it: from the stack, or from the heap when it is
+ * long. */
+int
+sonic__ws_send_head(sonic_ws *ws,
+                    int (*build)(const void *what, char *buf, size_t cap),
+                    const void *what)
+{
+    char first[HEAD_FIRST_TRY], *head = first;
+    int n = build(what, first, sizeof first), ret;
+
+    if (n < 0)
+        return n;
+    if ((size_t)n > sizeof first) {
+        head = sonic__ws_alloc(ws->config->io, (size_t)n);
+        if (head == NULL)
+            return -ENOMEM;
+        ret = build(what, head, (size_t)n);
+        assert(ret == n); /* the same input gives the same bytes */
+    }
+    ret = sonic_stream_send(ws->stream, head, (size_t)n);
+    if (head != first)
+        sonic__ws_release(ws->config->io, head, (size_t)n);
+    return ret < 0 ? ret : 0;
 }
 
 /* ---- the public half -------------------------------------------------- */

@@ -7,8 +7,6 @@
 
 #include <sonicio/object.h>
 
-enum { HEAD_FIRST_TRY = 1024 }; /* bytes */
-
 struct listening {
     sonic_ws_server *server;
     sonic_listener *listener;
@@ -145,23 +143,15 @@ sonic__ws_server_remove(sonic_ws_server *s, sonic_ws *ws, bool clean)
 /* ---- requests --------------------------------------------------------- */
 
 static int
-send_rejection(sonic_ws *ws, const struct sonic__ws_rejection *r)
+build_rejection(const void *what, char *buf, size_t cap)
 {
-    char first[HEAD_FIRST_TRY], *text = first;
-    int n = sonic__ws_rejection_build(r, first, sizeof first), ret;
+    return sonic__ws_rejection_build(what, buf, cap);
+}
 
-    if (n < 0)
-        return n;
-    if ((size_t)n > sizeof first) {
-        text = sonic__ws_alloc(ws->config->io, (size_t)n);
-        if (text == NULL)
-            return -ENOMEM;
-        n = sonic__ws_rejection_build(r, text, (size_t)n);
-    }
-    ret = sonic_stream_send(ws->stream, text, (size_t)n);
-    if (text != first)
-        sonic__ws_release(ws->config->io, text, (size_t)n);
-    return ret;
+static int
+build_consent(const void *what, char *buf, size_t cap)
+{
+    return sonic__ws_response_build(what, buf, cap);
 }
 
 /* Answer with a status.  What a hook asked for and may not be sent becomes a
@@ -179,8 +169,10 @@ sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why)
     }
     if (r.status == 0)
         r.status = 500;
-    if (send_rejection(ws, &r) < 0)
-        send_rejection(ws, &(struct sonic__ws_rejection){.status = 500});
+    if (sonic__ws_send_head(ws, build_rejection, &r) == 0)
+        return;
+    r = (struct sonic__ws_rejection){.status = 500};
+    (void)sonic__ws_send_head(ws, build_rejection, &r);
 }
 
 static void
@@ -267,25 +259,10 @@ send_consent(sonic_ws *ws, const char *window,
     struct sonic__ws_response r = {.key = asked->key,
                                    .headers = reply->headers,
                                    .n_headers = reply->n_headers};
-    char first[HEAD_FIRST_TRY], *text = first;
-    int n, ret = choose_subprotocol(ws, window, reply->subprotocol,
-                                    &r.subprotocol);
+    int err =
+        choose_subprotocol(ws, window, reply->subprotocol, &r.subprotocol);
 
-    if (ret < 0)
-        return ret;
-    n = sonic__ws_response_build(&r, first, sizeof first);
-    if (n < 0)
-        return n;
-    if ((size_t)n > sizeof first) {
-        text = sonic__ws_alloc(ws->config->io, (size_t)n);
-        if (text == NULL)
-            return -ENOMEM;
-        n = sonic__ws_response_build(&r, text, (size_t)n);
-    }
-    ret = sonic_stream_send(ws->stream, text, (size_t)n);
-    if (text != first)
-        sonic__ws_release(ws->config->io, text, (size_t)n);
-    return ret < 0 ? ret : 0;
+    return err < 0 ? err : sonic__ws_send_head(ws, build_consent, &r);
 }
 
 void

@@ -253,6 +253,9 @@ void sonic__ws_choose_delivery(sonic_ws *ws);
 int sonic__ws_outcome(const sonic_ws *ws); /* for operations at the end */
 
 /* sending.c */
+int sonic__ws_send_head(sonic_ws *ws,
+                        int (*build)(const void *what, char *buf, size_t cap),
+                        const void *what);
 int sonic__ws_send_control(sonic_ws *ws, uint8_t opcode, const void *data,
                            size_t len);
 int sonic__ws_send_close(sonic_ws *ws, uint16_t code, const char *reason,
