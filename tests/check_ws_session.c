@@ -384,6 +384,31 @@ START_TEST(one_drain_for_each_crossing)
 }
 END_TEST
 
+/* Not reading, it would else wait for ever for the drain. */
+START_TEST(a_paused_connection_hears_of_its_end)
+{
+    static char block[10000];
+
+    begin(_i);
+    w.opt.low_water = 20000;
+    w.opt.high_water = 50000;
+    ws_serve_open(&w, &ws_log_handler);
+    do
+        sonic_io_poll(w.io);
+    while (sonic_ws_send(w.log.ws, SONIC_WS_BINARY, block, sizeof block) == 0);
+    sonic_ws_pause(w.log.ws);
+    ws_say_frame(&w, 0x81, "unread"); /* the last that it looks at */
+    sonic_io_poll(w.io);
+    close(w.fd);
+    w.fd = -1;
+    ws_until(&w, "close:1006 ");
+    ck_assert(!w.log.why.clean);
+    ck_assert_int_eq(w.log.why.layer, SONIC_WS_LAYER_TRANSPORT);
+    ck_assert_int_eq(w.log.drains, 0);
+    ws_world_close(&w);
+}
+END_TEST
+
 START_TEST(ping_flood_keeps_the_newest_pong)
 {
     static char block[10000];
@@ -522,6 +547,7 @@ main(void)
     tcase_add_loop_test(t, fragments_chunks_frames, 0, 2);
     tcase_add_loop_test(t, sends_in_every_way, 0, 2);
     tcase_add_loop_test(t, one_drain_for_each_crossing, 0, 2);
+    tcase_add_loop_test(t, a_paused_connection_hears_of_its_end, 0, 2);
     tcase_add_loop_test(t, ping_flood_keeps_the_newest_pong, 0, 2);
     tcase_add_loop_test(t, anything_in_any_callback, 0, 2);
     tcase_add_loop_test(t, no_allocation_in_the_steady_state, 0, 2);

@@ -33,6 +33,9 @@ on_drained(sonic_stream *s, int err, size_t n, void *ud)
         if (err == 0 && !(ws->flags & SONIC__WS_FREED) && ws->handler &&
             ws->handler->on_drain != NULL)
             ws->handler->on_drain(ws, ws->ud);
+        /* The read side tells, and what came before; unless it sleeps. */
+        if (err < 0 && (ws->flags & SONIC__WS_PAUSED))
+            sonic__ws_lost(ws, err);
     }
     sonic__ws_drop(ws);
 }
