@@ -239,9 +239,14 @@ int sonic__ws_proxy_prepare(sonic_ws *ws);
 int sonic__ws_open_ask_proxy(sonic_ws *ws);
 void sonic__ws_proxy_bytes(sonic_ws *ws, const char *window, size_t len);
 
-/* serving.c */
+/* answering.c */
 void sonic__ws_serve_request(sonic_ws *ws, const char *window, size_t size);
 void sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why);
+void sonic__ws_refuse(sonic_ws *ws, int err, unsigned status, const char *text,
+                      const sonic_ws_reply *reply);
+
+/* serving.c */
+bool sonic__ws_server_is_full(const sonic_ws_server *server);
 void sonic__ws_server_remove(sonic_ws_server *server, sonic_ws *ws, bool clean);
 
 /* receiving.c */
