@@ -8,7 +8,7 @@
 #include "bench/load.h"
 #include "bench/peer.h"
 
-enum { CONNECTIONS = 16, MOST_ROUNDS = 7 };
+enum { CONNECTIONS = 16, MOST_ROUNDS = 5 };
 
 static const struct echo_case {
     const char *name;

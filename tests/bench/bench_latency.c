@@ -4,7 +4,7 @@
 #include "bench/load.h"
 #include "bench/peer.h"
 
-enum { MOST_ROUNDS = 7, MOST_PINGS = 20000, WARM = 500, QUANTILES = 3 };
+enum { MOST_ROUNDS = 5, MOST_PINGS = 10000, WARM = 500, QUANTILES = 3 };
 
 static const struct quantile {
     const char *busy, *blocking;
