@@ -339,7 +339,7 @@ sonic_stream_async_connect(sonic_stream *s, const char *address,
                            sonic_stream_fn *cb, void *ud)
 {
     sonic_io *io = s->object.io;
-    struct sonic__connect *c;
+    struct sonic__connect *c = NULL;
     int err = refusal(s);
 
     sonic__op_begin(io);

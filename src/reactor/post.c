@@ -2,8 +2,10 @@
  *
  * Posts are pushed on a stack with one compare-and-swap and taken off all at
  * once with one exchange, so there is no ABA and no lock.  Used nodes go back
- * the same way, a batch at a time.  A poster wakes the loop only when the loop
- * said that it sleeps, so posts that come together cost one wake-up.
+ * the same way, in batches, to several stacks in turn: a poster that is
+ * preempted while it holds one stack leaves the others.  A poster wakes the
+ * loop only when the loop said that it sleeps, so posts that come together cost
+ * one wake-up.
  *
  * The door and its eventfd outlive the io while a worker holds the door.
  */
@@ -14,6 +16,8 @@
 
 #include "base/mem.h"
 
+enum { BATCH = 64 };
+
 static void
 push(_Atomic(struct sonic__post *) *stack, struct sonic__post *first,
      struct sonic__post *last)
@@ -21,6 +25,20 @@ push(_Atomic(struct sonic__post *) *stack, struct sonic__post *first,
     last->next = atomic_load_explicit(stack, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(
         stack, &last->next, first, memory_order_seq_cst, memory_order_relaxed))
+        ;
+}
+
+/* The same with batches; the last one's link is set. */
+static void
+push_batches(_Atomic(struct sonic__post *) *stack, struct sonic__post *first)
+{
+    struct sonic__post *last = first;
+
+    while (last->batch != NULL)
+        last = last->batch;
+    last->batch = atomic_load_explicit(stack, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(
+        stack, &last->batch, first, memory_order_release, memory_order_relaxed))
         ;
 }
 
@@ -119,6 +137,17 @@ free_posts(struct sonic__door *d, struct sonic__post *p)
     }
 }
 
+static void
+free_batches(struct sonic__door *d, struct sonic__post *p)
+{
+    while (p != NULL) {
+        struct sonic__post *next = p->batch;
+
+        free_posts(d, p);
+        p = next;
+    }
+}
+
 void
 sonic__door_hold(struct sonic__door *d)
 {
@@ -138,7 +167,8 @@ sonic__door_drop(struct sonic__door *d)
         job->done(job, NULL);
     }
     free_posts(d, atomic_exchange(&d->posts, NULL));
-    free_posts(d, atomic_exchange(&d->spare, NULL));
+    for (unsigned i = 0; i < SONIC__SPARE_SHARDS; i++)
+        free_batches(d, atomic_exchange(&d->spare[i], NULL));
     d->sys->close(d->eventfd, d->sys->ud);
     mem.free(d, sizeof *d, mem.ud);
 }
@@ -229,6 +259,18 @@ sonic__posts_take(sonic_io *io)
     io->posts = oldest_first;
 }
 
+/* Before the last of them runs: it may post. */
+static void
+give_back(sonic_io *io)
+{
+    unsigned shard = io->used_shard++ % SONIC__SPARE_SHARDS;
+
+    io->used_posts->batch = NULL;
+    push_batches(&io->door->spare[shard], io->used_posts);
+    io->used_posts = NULL;
+    io->used_n = 0;
+}
+
 void
 sonic__post_run(sonic_io *io)
 {
@@ -237,14 +279,10 @@ sonic__post_run(sonic_io *io)
     void *ud = p->ud;
 
     io->posts = p->next;
-    if (io->used_posts == NULL)
-        io->used_last = p;
     p->next = io->used_posts;
     io->used_posts = p;
-    if (io->posts == NULL) {
-        push(&io->door->spare, io->used_posts, io->used_last);
-        io->used_posts = NULL;
-    }
+    if (++io->used_n == BATCH || io->posts == NULL)
+        give_back(io);
     atomic_fetch_sub(&io->door->posted, 1);
     sonic__op_begin(io);
     sonic__complete_begin(io);
@@ -252,27 +290,41 @@ sonic__post_run(sonic_io *io)
     sonic__complete_end(io);
 }
 
-/* A node: one of the spare ones, or new.  The spare ones are all taken, and
- * the rest put back: at once when nothing came in between. */
+/* Take the first node of the first batch and put the rest back: at once when
+ * nothing came in between. */
+static struct sonic__post *
+take_from(_Atomic(struct sonic__post *) *stack)
+{
+    struct sonic__post *p, *rest, *none = NULL;
+
+    if (atomic_load_explicit(stack, memory_order_relaxed) == NULL)
+        return NULL;
+    p = atomic_exchange_explicit(stack, NULL, memory_order_acquire);
+    if (p == NULL)
+        return NULL;
+    rest = p->batch;
+    if (p->next != NULL) {
+        rest = p->next;
+        rest->batch = p->batch;
+    }
+    if (rest != NULL &&
+        !atomic_compare_exchange_strong_explicit(
+            stack, &none, rest, memory_order_release, memory_order_relaxed))
+        push_batches(stack, rest);
+    return p;
+}
+
+/* A node: a spare one, or new. */
 static struct sonic__post *
 take_node(struct sonic__door *d)
 {
-    struct sonic__post *p = NULL, *rest, *none = NULL;
+    for (unsigned i = 0; i < SONIC__SPARE_SHARDS; i++) {
+        struct sonic__post *p = take_from(&d->spare[i]);
 
-    if (atomic_load_explicit(&d->spare, memory_order_relaxed) != NULL)
-        p = atomic_exchange(&d->spare, NULL);
-    if (p == NULL)
-        return d->mem.alloc(sizeof *p, d->mem.ud);
-    rest = p->next;
-    if (rest != NULL &&
-        !atomic_compare_exchange_strong(&d->spare, &none, rest)) {
-        struct sonic__post *last = rest;
-
-        while (last->next != NULL)
-            last = last->next;
-        push(&d->spare, rest, last);
+        if (p != NULL)
+            return p;
     }
-    return p;
+    return d->mem.alloc(sizeof(struct sonic__post), d->mem.ud);
 }
 
 int

@@ -98,6 +98,7 @@ struct sonic__post {
     struct sonic__post *next;
     sonic_post_fn *fn;
     void *ud;
+    struct sonic__post *batch; /* of a spare one, the first of its batch */
 };
 
 struct sonic__door;
@@ -130,7 +131,8 @@ struct sonic_io {
     unsigned n_events, next_event, batch;
     struct sonic__timer *due, **due_tail;
     struct sonic__post *posts; /* taken from the door, oldest first */
-    struct sonic__post *used_posts, *used_last;
+    struct sonic__post *used_posts;
+    unsigned used_n, used_shard;
     struct sonic__object *taken;      /* queue of this cycle */
     struct sonic__queue queue;        /* queue of the next one */
     struct sonic_stream *dirty;       /* have unsent bytes to flush */
@@ -259,11 +261,13 @@ sonic__timer_armed(const struct sonic__timer *t)
 
 struct sonic__job;
 
+enum { SONIC__SPARE_SHARDS = 8 };
+
 /* The door: what other threads may touch.  It outlives the io while a worker
  * holds it.  See post.c. */
 struct sonic__door {
     _Atomic(struct sonic__post *) posts; /* newest first */
-    _Atomic(struct sonic__post *) spare;
+    _Atomic(struct sonic__post *) spare[SONIC__SPARE_SHARDS];
     _Atomic(struct sonic__job *) jobs; /* done, to be reported */
     atomic_size_t posted;
     atomic_bool sleeping, shut, stop;
