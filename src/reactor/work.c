@@ -1,6 +1,6 @@
 /* Threads for calls that block: name look-ups, files.  They are started when
- * there is work, wait for more, and end with the io, which never waits for
- * them: whoever holds the shared state last frees it. */
+ * there is work, wait for more, and end with the io.  It never waits for a
+ * job: whoever holds the shared state last frees it. */
 #include "reactor/reactor.h"
 
 #include <pthread.h>
@@ -10,10 +10,11 @@ enum { THREADS = 4 };
 
 struct sonic__workers {
     pthread_mutex_t lock; /* everything below; never held by a job */
-    pthread_cond_t more;
+    pthread_cond_t more, left;
     struct sonic__job *head, **tail;
-    unsigned threads, idle;
-    unsigned holders; /* the io and the threads */
+    unsigned threads, idle, busy; /* idle wait for a job, busy are in one */
+    unsigned queued;              /* jobs that no thread has begun */
+    unsigned holders;             /* the io and the threads */
     bool shut;
     sonic_mem mem;
 };
@@ -24,20 +25,21 @@ drop(struct sonic__workers *w) /* with the lock held; lets it go */
     bool last = --w->holders == 0;
     sonic_mem mem = w->mem;
 
+    pthread_cond_signal(&w->left);
     pthread_mutex_unlock(&w->lock);
     if (!last)
         return;
+    pthread_cond_destroy(&w->left);
     pthread_cond_destroy(&w->more);
     pthread_mutex_destroy(&w->lock);
     mem.free(w, sizeof *w, mem.ud);
 }
 
 static void
-finish(struct sonic__job *job)
+report(struct sonic__job *job)
 {
     struct sonic__door *d = job->door;
 
-    job->work(job);
     sonic__door_job_done(d, job);
     sonic__door_drop(d);
 }
@@ -60,10 +62,16 @@ worker(void *arg)
             continue;
         }
         w->head = job->next;
+        w->queued--;
         if (w->head == NULL)
             w->tail = &w->head;
+        w->busy++;
         pthread_mutex_unlock(&w->lock);
-        finish(job);
+        job->work(job);
+        pthread_mutex_lock(&w->lock);
+        w->busy--; /* from here on an io that goes waits for this thread */
+        pthread_mutex_unlock(&w->lock);
+        report(job);
         pthread_mutex_lock(&w->lock);
     }
     w->threads--;
@@ -97,6 +105,7 @@ open_workers(sonic_io *io)
         return -ENOMEM;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->more, NULL);
+    pthread_cond_init(&w->left, NULL);
     w->tail = &w->head;
     w->holders = 1;
     w->mem = io->mem;
@@ -115,14 +124,15 @@ sonic__work_submit(sonic_io *io, struct sonic__job *job)
     job->door = io->door;
     if (io->sys->single_threaded) {
         sonic__door_hold(io->door);
-        finish(job);
+        job->work(job);
+        report(job);
         return 0;
     }
     if (io->workers == NULL && (err = open_workers(io)) < 0)
         return err;
     w = io->workers;
     pthread_mutex_lock(&w->lock);
-    if (w->idle == 0 && w->threads < THREADS) {
+    if (w->queued >= w->idle && w->threads < THREADS) {
         err = start_thread(w);
         if (err == 0) {
             w->threads++;
@@ -135,13 +145,15 @@ sonic__work_submit(sonic_io *io, struct sonic__job *job)
         sonic__door_hold(io->door);
         *w->tail = job;
         w->tail = &job->next;
+        w->queued++;
         pthread_cond_signal(&w->more);
     }
     pthread_mutex_unlock(&w->lock);
     return err;
 }
 
-/* The io goes; jobs that no thread has begun are dropped here. */
+/* The io goes; jobs that no thread has begun are dropped here.  Threads that
+ * have no job end first, so that without one nothing is left to them. */
 void
 sonic__work_shut(sonic_io *io)
 {
@@ -155,7 +167,10 @@ sonic__work_shut(sonic_io *io)
     job = w->head;
     w->head = NULL;
     w->tail = &w->head;
+    w->queued = 0;
     pthread_cond_broadcast(&w->more);
+    while (w->holders > 1 + w->busy)
+        pthread_cond_wait(&w->left, &w->lock);
     drop(w);
     io->workers = NULL;
     for (; job != NULL; job = next) {
