@@ -11,6 +11,7 @@ import time
 
 TOOL = os.environ.get("SONICIO", "tools/sonicio")
 WS_ECHO = os.environ.get("WS_ECHO", "examples/ws_echo")
+WITNESS = os.environ.get("WITNESS", "tests/interop/witness")
 LIMIT = 60  # seconds a case may take
 MIB = 1 << 20
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, MIB, 16 * MIB)

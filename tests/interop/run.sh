@@ -17,8 +17,9 @@ limit=600 # seconds for one program
 # What libtool makes of a program runs it in its own process.
 SONICIO=${SONICIO:-$PWD/tools/sonicio}
 WS_ECHO=${WS_ECHO:-$PWD/examples/ws_echo}
+WITNESS=${WITNESS:-$PWD/tests/interop/witness}
 WS_MODULES=$tmp/node_modules
-export SONICIO WS_ECHO WS_MODULES
+export SONICIO WS_ECHO WITNESS WS_MODULES
 mkdir -p "$tmp" || exit 1
 : >"$tmp/results"
 
@@ -61,6 +62,7 @@ run_websockets()
     fi
     program websockets_client "$PYTHON" -B "$here/websockets_client.py"
     program websockets_server "$PYTHON" -B "$here/websockets_server.py"
+    program websockets_witness "$PYTHON" -B "$here/websockets_witness.py"
 }
 
 run_ws()
@@ -79,6 +81,7 @@ run_ws()
     fi
     program ws_client node "$here/ws_client.js"
     program ws_server node "$here/ws_server.js"
+    program ws_witness node "$here/ws_witness.js"
 }
 
 run_curl()

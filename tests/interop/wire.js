@@ -7,6 +7,7 @@ const path = require('node:path');
 
 const TOOL = process.env.SONICIO || 'tools/sonicio';
 const WS_ECHO = process.env.WS_ECHO || 'examples/ws_echo';
+const WITNESS = process.env.WITNESS || 'tests/interop/witness';
 const LIMIT = 60 * 1000; // milliseconds a case may take
 const MIB = 1 << 20;
 const SIZES = [0, 1, 125, 126, 127, 65535, 65536, MIB, 16 * MIB];
@@ -120,5 +121,5 @@ function frame(opcode, fin, payload, masked) {
     return Buffer.concat([Buffer.from(head), payload]);
 }
 
-module.exports = { SIZES, Suite, TOOL, WS_ECHO, WebSocket, assert, echo, frame,
-    inbox, once, run };
+module.exports = { SIZES, Suite, TOOL, WITNESS, WS_ECHO, WebSocket, assert,
+    echo, frame, inbox, once, run, start };
