@@ -20,7 +20,7 @@ REQUEST = (b"GET /chat HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 section 1.3
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
-PINGS = int(os.environ.get("INTEROP_PINGS", "100000"))
+PINGS = max(20000, int(os.environ.get("INTEROP_PINGS", "100000")))
 IDLE = 10000
 SLOW = 200
 HANDSHAKE_TIMEOUT = 10  # seconds, the library's default
