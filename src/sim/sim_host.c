@@ -5,6 +5,14 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+/* POSIX 2008 has neither. */
+#ifndef EAI_NODATA
+#define EAI_NODATA EAI_NONAME
+#endif
+#ifndef EAI_ADDRFAMILY
+#define EAI_ADDRFAMILY EAI_NONAME
+#endif
+
 enum { MAX_ADDRESSES = 16, NAME_SIZE = 256, MAX_PORT = 65535 };
 
 struct sim_host {

@@ -314,6 +314,16 @@ enter(struct sim_sock *s)
     sim_list_push(&s->file.sim->bound, &s->bound);
 }
 
+/* Ephemeral ports, round and round: a number comes back late. */
+uint16_t
+sonic__sim_next_port(sonic_sim *sim)
+{
+    sim->port = sim->port < PORT_FIRST || sim->port >= PORT_LAST
+                    ? PORT_FIRST
+                    : (uint16_t)(sim->port + 1);
+    return sim->port;
+}
+
 /* A free port for the address that s has. */
 static int
 find_port(struct sim_sock *s, struct sim_ip *ip)
@@ -322,10 +332,7 @@ find_port(struct sim_sock *s, struct sim_ip *ip)
     int tries;
 
     for (tries = PORT_FIRST; tries <= PORT_LAST; tries++) {
-        sim->port = sim->port < PORT_FIRST || sim->port >= PORT_LAST
-                        ? PORT_FIRST
-                        : (uint16_t)(sim->port + 1);
-        ip->port = sim->port;
+        ip->port = sonic__sim_next_port(sim);
         sonic__sim_name_from_ip(&s->local, s->family, ip);
         if (!clashes(s, false))
             return 0;

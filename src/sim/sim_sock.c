@@ -214,7 +214,7 @@ sonic_sim_pair(sonic_sim *sim, int fd[2])
         return err;
     for (i = 0; i < 2; i++) {
         s[i] = SIM_ITEM(sim->files[fd[i]], struct sim_sock, file);
-        ip.port = ++sim->port;
+        ip.port = sonic__sim_next_port(sim);
         sonic__sim_name_from_ip(&s[i]->local, AF_INET, &ip);
     }
     s[0]->remote = s[1]->local;

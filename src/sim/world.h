@@ -442,6 +442,7 @@ bool sonic__sim_name_ip(const struct sim_name *n, struct sim_ip *ip);
 /* The same address for a socket of another family. */
 void sonic__sim_name_from_ip(struct sim_name *n, int family,
                              const struct sim_ip *ip);
+uint16_t sonic__sim_next_port(sonic_sim *sim);
 int sonic__sim_parse_ip(const char *text, struct sim_ip *ip);
 /* Where a connection to an address goes: 0.0.0.0 is this host. */
 int sonic__sim_name_to(const struct sim_sock *s, struct sim_name *n,
