@@ -181,7 +181,8 @@ SONIC_API SONIC_MUST_CHECK int sonic_stream_commit(sonic_stream *stream,
  *
  * buf, and for writev the parts, are borrowed until cb runs; the array itself
  * is copied.  n at most 64.  cb runs when the system has taken the last byte,
- * or with an error and the bytes that it took before. */
+ * or with an error and the bytes that it took before.  A write of 0 bytes
+ * completes when all that was queued before it has gone out. */
 SONIC_API void sonic_stream_async_write(sonic_stream *stream, const void *buf,
                                         size_t len, sonic_stream_fn *cb,
                                         void *ud);

@@ -192,7 +192,8 @@ typedef struct sonic_ws_options {
 
     /* server */
     const char *path;           /* requests for others get 404; NULL: any */
-    const char *const *origins; /* allowed Origin values; others get 403 */
+    const char *const *origins; /* allowed Origin values; others get 403, as
+                                   does a request without one */
     size_t n_origins;           /* 0: any, and none */
     size_t max_connections;     /* further ones get 503; default 1,000,000 */
     /* Decide on a request that is a correct upgrade and passed the two checks
