@@ -483,8 +483,8 @@ START_TEST(a_connection_can_be_traced)
                             "frame: LENGTH DONE BODY\n"
                             "frame: BODY WHOLE PREFIX\n"
                             "frame: PREFIX FIXED LENGTH\n"
-                            "frame session: OPEN END ENDED\n"
-                            "frame session: ENDED FLUSHED CLOSED\n");
+                            "frame-session: OPEN END ENDED\n"
+                            "frame-session: ENDED FLUSHED CLOSED\n");
     ck_assert(frame_world_end(&w));
 }
 END_TEST

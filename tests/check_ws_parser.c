@@ -80,6 +80,9 @@ static const struct trace {
      "f2/0 64 zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
      "\n" FAILS("EWS_TOOBIG")},
     {"b+*101", FAILS("EWS_TOOBIG"), NULL},
+    {"b+aa c+*64 c*35", FAILS("EWS_TOOBIG"),
+     "f2/0 2 aa\nf0/0 64 zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
+     "zzzzzzzzzzzz\n" FAILS("EWS_TOOBIG")},
     {"b+ p*125 c*101", "c9/0 125 #554481dead75ef8d\n" FAILS("EWS_TOOBIG"),
      "f2/0 0 \nF9/0 125 #554481dead75ef8d\n" FAILS("EWS_TOOBIG")},
     /* 8.1: UTF-8, over the whole message, at the first wrong byte */

@@ -8,7 +8,7 @@ typedef void fsm_act(sonic_frame_conn *c, int err);
 static fsm_act act_flush, act_shut, act_tell, act_end, act_nothing,
     act_impossible;
 
-#define FSM_NAME "frame session"
+#define FSM_NAME "frame-session"
 #define FSM_DEF "frame/session.def"
 #define FSM_INFO sonic__frame_session_fsm
 #include <sonicio/fsm_build.h>
