@@ -142,13 +142,14 @@ sonic_mirror_free(sonic_mirror *m)
 int
 sonic_mirror_grow(sonic_mirror *m, size_t min_size)
 {
+    bool huge = m->huge;
     uint8_t *base;
     size_t size;
     int err;
 
     if (min_size <= m->size)
         return 0;
-    err = map_any(m->sys, min_size, &m->huge, m->prefault, &base, &size);
+    err = map_any(m->sys, min_size, &huge, m->prefault, &base, &size);
     if (err < 0)
         return err;
     memcpy(base, sonic__mirror_data(m), m->used);
@@ -156,6 +157,7 @@ sonic_mirror_grow(sonic_mirror *m, size_t min_size)
     m->base = base;
     m->size = size;
     m->head = 0;
+    m->huge = huge;
     return 0;
 }
 
