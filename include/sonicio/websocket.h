@@ -113,8 +113,9 @@ typedef struct sonic_ws_handler {
     /* PING, PONG or CLOSE came. */
     void (*on_control)(sonic_ws *ws, enum sonic_ws_opcode opcode,
                        const uint8_t *data, size_t len, void *ud);
-    /* The send queue is at or below its low-water mark: once for each time
-     * that a send returned 1. */
+    /* The send queue is at or below its low-water mark again: once for each
+     * time that it rose above the high-water mark, by a send that returned 1
+     * or by an automatic pong. */
     void (*on_drain)(sonic_ws *ws, void *ud);
     /* The end, once for each connection begun, refused handshakes included.
      * The sonic_ws may be freed, or connected again, from here. */
