@@ -93,7 +93,7 @@ number(double x, char *buf)
 void
 kit_title(const char *title, const char *unit)
 {
-    printf("\n%-36s %10s %10s %7s %9s\n", title, unit, "floor", "ratio",
+    printf("\n%-40s %10s %10s %7s %9s\n", title, unit, "floor", "ratio",
            "must");
 }
 
@@ -126,7 +126,7 @@ kit_row(const struct kit_row *row)
     if (row->rule != KIT_NO_RULE)
         snprintf(d, sizeof d, "%s %g",
                  row->rule == KIT_RATIO_AT_LEAST ? ">=" : "<=", row->must);
-    printf("  %-34s %10s %10s %7s %9s  %s\n", row->what,
+    printf("  %-38s %10s %10s %7s %9s  %s\n", row->what,
            number(row->measured, a), b, c, d,
            row->rule == KIT_NO_RULE ? ""
            : ok                     ? "ok"

@@ -24,7 +24,7 @@ trap 'exit 1' HUP INT TERM
 # title TEXT UNIT: as kit_title of kit.c
 title()
 {
-    printf '\n%-36s %10s %10s %7s %9s\n' "$1" "$2" floor ratio must
+    printf '\n%-40s %10s %10s %7s %9s\n' "$1" "$2" floor ratio must
 }
 
 # row WHAT MEASURED FLOOR MUST: as kit_row; FLOOR and MUST may be "-"
@@ -44,7 +44,7 @@ row()
     BEGIN {
         ratio = floor == "-" || floor <= 0 ? "-" : \
             sprintf("%.3f", measured / floor)
-        printf "  %-34s %10s %10s %7s %9s  %s\n", what, number(measured),
+        printf "  %-38s %10s %10s %7s %9s  %s\n", what, number(measured),
             number(floor), ratio, must == "-" ? "-" : "<= " must,
             must == "-" ? "" : measured <= must + 0.005 ? "ok" : "short"
     }'
