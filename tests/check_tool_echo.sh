@@ -58,6 +58,16 @@ awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%d,", i; print ""
 talk --quiet --count 20001 "ws://$address/"
 same "a long line and many short ones"
 
+status=0
+"$tool" connect --wait 0 "ws://$address/" <"$tmp" >"$tmp/out" 2>"$tmp/err" ||
+    status=$?
+expect "a directory for input: status" 1 $status
+expect_text "a directory for input" "$tmp/err" 'cannot read standard input'
+status=0
+"$tool" connect --wait 0 "ws://$address/" <&- >"$tmp/out" 2>"$tmp/err" ||
+    status=$?
+expect "no input: status" 0 $status
+
 : >"$tmp/in"
 talk --ping 0.02 --wait 0.3 "ws://$address/"
 expect "pings: status" 0 $status
@@ -87,6 +97,11 @@ talk "ws://$address/"
 expect "nobody listens: status" 1 $status
 expect_text "nobody listens" "$tmp/err" \
     "^sonicio connect: cannot connect to ws://$address/: Connection refused\$"
+
+talk --proxy "http://me:secret@$address" "ws://example/"
+expect "no proxy: status" 1 $status
+expect_text "no proxy" "$tmp/err" \
+    "^sonicio connect: cannot connect to ws://example/ through the proxy $address"
 
 # ---- a second signal -------------------------------------------------------
 start_echo --listen 127.0.0.1:0

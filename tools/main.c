@@ -1,8 +1,10 @@
 /* sonicio - the program that comes with libsonicio: see it work, measure it,
  * look into it. */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <sonicio/api.h>
 
@@ -102,11 +104,25 @@ dispatch(int argc, char **argv)
     return cmd != NULL ? cmd->run(cmd, argc - 1, argv + 1) : unknown(argv[1]);
 }
 
+/* Whoever closed a standard stream shall not find a socket in its place. */
+static void
+fill_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
     int status;
 
+    fill_standard_streams();
     setlocale(LC_CTYPE, ""); /* may bars be drawn with UTF-8? */
     status = dispatch(argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {

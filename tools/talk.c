@@ -29,6 +29,7 @@ struct talk {
     bool full;        /* a send said so: wait for on_drain */
     bool interrupted; /* a signal has come */
     bool failed;      /* we gave up, and said why */
+    bool unreadable;  /* standard input failed */
     bool over;
     uint64_t received;
     sonic_ws_close_record why;
@@ -96,9 +97,11 @@ on_wait(sonic_timer *timer, int err, void *ud)
 static void
 end_of_input(struct talk *t)
 {
-    if (t->input.len < 0)
+    if (t->input.len < 0) {
         complain("connect", "cannot read standard input: %s",
                  sonic_strerror((int)t->input.len));
+        t->unreadable = true;
+    }
     if (t->len > 0)
         send_line(t, t->line, t->len);
     t->len = 0;
@@ -285,8 +288,8 @@ judge(const struct talk *t)
 {
     if (t->failed || !t->over)
         return EXIT_BAD;
-    show_close(&t->why, t->opt->url, t->opt->quiet);
-    if (!went_well(&t->why))
+    show_close(&t->why, t->opt);
+    if (!went_well(&t->why) || t->unreadable)
         return EXIT_BAD;
     if (t->received < t->opt->count) {
         complain("connect", "%llu of %llu messages came",

@@ -28,6 +28,7 @@ void show_dump(const void *data, size_t len);
 /* Closed in good order, with a code that is no complaint. */
 bool went_well(const sonic_ws_close_record *why);
 /* How it ended, one line on stderr; what went wrong even when quiet. */
-void show_close(const sonic_ws_close_record *why, const char *url, bool quiet);
+void show_close(const sonic_ws_close_record *why,
+                const struct talk_options *opt);
 
 #endif

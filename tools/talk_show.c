@@ -1,5 +1,6 @@
 #include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "talk.h"
 
@@ -94,29 +95,35 @@ never_opened(const sonic_ws_close_record *why)
 }
 
 static void
-show_failure(const sonic_ws_close_record *why, const char *url)
+show_failure(const sonic_ws_close_record *why, const struct talk_options *opt)
 {
     const char *words = *why->reason ? why->reason : sonic_strerror(why->error);
+    const char *proxy = opt->ws.proxy, *at;
+    char status[32] = "", through[256] = "";
 
     if (why->status != 0)
-        complain("connect", "cannot connect to %s: status %u: %s", url,
-                 why->status, words);
-    else
-        complain("connect", "cannot connect to %s: %s", url, words);
+        snprintf(status, sizeof status, "status %u: ", why->status);
+    if (proxy != NULL) { /* without its password */
+        at = strrchr(proxy, '@');
+        snprintf(through, sizeof through, " through the proxy %s",
+                 at != NULL ? at + 1 : proxy);
+    }
+    complain("connect", "cannot connect to %s%s: %s%s", opt->url, through,
+             status, words);
 }
 
 void
-show_close(const sonic_ws_close_record *why, const char *url, bool quiet)
+show_close(const sonic_ws_close_record *why, const struct talk_options *opt)
 {
     static const char *const sides[] = {"", " by us", " by the peer"};
     const char *quote = *why->reason ? "\"" : "";
 
     fflush(stdout);
     if (never_opened(why)) {
-        show_failure(why, url);
+        show_failure(why, opt);
         return;
     }
-    if (went_well(why) && quiet)
+    if (went_well(why) && opt->quiet)
         return;
     if (why->clean)
         fprintf(stderr, "closed%s: %u %s%s%s%s%s\n", sides[why->side],
