@@ -6,47 +6,15 @@
 
 #define GRACE (5 * NS_PER_S) /* for the last messages, for the end */
 #define SCREEN_INTERVAL (NS_PER_S / 5)
-enum { RESERVE_MAX = 8192 };
 
-static void
-fail(struct demo *d, int err, const char *what, const char *why)
+void
+demo_fail(struct demo *d, int err, const char *what, const char *why)
 {
     if (d->err == 0) {
         d->err = err < 0 ? err : SONIC_EOF;
         snprintf(d->why, sizeof d->why, "%s: %s", what, why);
     }
     sonic_io_stop(d->io);
-}
-
-/* ---- messages --------------------------------------------------------- */
-
-/* Send message `seq` of a feed, written where it goes out from if that can
- * be. */
-static void
-send_message(struct demo *d, struct link *link, uint64_t feed, uint64_t seq)
-{
-    size_t size = d->opt->size;
-    uint8_t *p = size <= RESERVE_MAX ? link_reserve(link, size) : NULL;
-    int r;
-
-    feed_write(p != NULL ? p : d->scratch, size, feed, seq, monotonic_now());
-    r = p != NULL ? link_commit(link, size) : link_send(link, d->scratch, size);
-    if (r < 0)
-        fail(d, r, "cannot send", sonic_strerror(r));
-}
-
-static void
-acknowledge(struct buyer *b)
-{
-    b->unacked = 0;
-    send_message(b->demo, &b->link, b->quotes.feed + 1, b->acks++);
-}
-
-static void
-publish(struct seller *s)
-{
-    for (unsigned i = 0; i < DEMO_BURST; i++)
-        send_message(s->demo, &s->link, s->acks.feed - 1, s->quotes++);
 }
 
 /* ---- the course of it ------------------------------------------------- */
@@ -78,12 +46,12 @@ on_end(sonic_timer *timer, int err, void *ud)
 
     (void)timer;
     if (err == 0)
-        fail(d, -ETIMEDOUT, "closing", sonic_strerror(-ETIMEDOUT));
+        demo_fail(d, -ETIMEDOUT, "closing", sonic_strerror(-ETIMEDOUT));
 }
 
 /* All messages are there, or will not come. */
-static void
-finish(struct demo *d)
+void
+demo_finish(struct demo *d)
 {
     d->ending = true;
     sum_up(d);
@@ -98,7 +66,7 @@ on_grace(sonic_timer *timer, int err, void *ud)
 {
     (void)timer;
     if (err == 0)
-        finish(ud);
+        demo_finish(ud);
 }
 
 static void
@@ -142,8 +110,8 @@ on_screen(sonic_timer *timer, int err, void *ud)
         demo_draw_screen(ud);
 }
 
-static void
-begin(struct demo *d)
+void
+demo_begin(struct demo *d)
 {
     d->started = monotonic_now();
     sonic_timer_once(d->clock, d->opt->warmup, on_warm, d);
@@ -151,147 +119,7 @@ begin(struct demo *d)
         sonic_timer_repeat(d->screen, SCREEN_INTERVAL, SONIC_TICK_SKIP,
                            on_screen, d);
     for (unsigned i = 0; i < d->opt->clients; i++)
-        publish(&d->seller[i]);
-}
-
-/* ---- buyers ----------------------------------------------------------- */
-
-static void
-buyer_open(struct link *link)
-{
-    acknowledge(link->owner); /* says which feed it wants */
-}
-
-static void
-buyer_message(struct link *link, const uint8_t *data, size_t len)
-{
-    struct buyer *b = link->owner;
-    struct demo_figures *f = &b->demo->figures;
-    int64_t sent = feed_read(&b->quotes, data, len);
-
-    f->messages[link->proto]++;
-    if (sent >= 0)
-        sonic_histogram_record(f->latency[link->proto], monotonic_now() - sent);
-    if (++b->unacked == DEMO_BURST)
-        acknowledge(b);
-}
-
-static void
-buyer_over(struct link *link, int err, const char *why)
-{
-    struct buyer *b = link->owner;
-    struct demo *d = b->demo;
-
-    b->over = true;
-    if (!d->ending || err < 0)
-        fail(d, err, "a client's connection ended", why);
-    else if (++d->over == d->opt->clients)
-        sonic_io_stop(d->io);
-}
-
-static const struct link_events buyer_events = {buyer_open, buyer_message, NULL,
-                                                buyer_over};
-
-/* ---- sellers ---------------------------------------------------------- */
-
-/* The first message says whose end this is. */
-static bool
-subscribe(struct seller *s, const uint8_t *data, size_t len)
-{
-    struct demo *d = s->demo;
-    uint64_t feed = 0;
-
-    if (len >= sizeof feed)
-        memcpy(&feed, data, sizeof feed);
-    if (feed % 2 == 0 || feed / 2 >= d->opt->clients) {
-        fail(d, SONIC_ESTATE, "a client asks for no feed", "");
-        return false;
-    }
-    s->buyer = &d->buyer[feed / 2];
-    s->acks.feed = feed;
-    s->acks.size = d->opt->size;
-    return true;
-}
-
-static void
-seller_message(struct link *link, const uint8_t *data, size_t len)
-{
-    struct seller *s = link->owner;
-    struct demo *d = s->demo;
-    bool first = s->buyer == NULL;
-
-    if (first && !subscribe(s, data, len))
-        return;
-    feed_read(&s->acks, data, len);
-    d->figures.messages[link->proto]++;
-    if (first && ++d->subscribed == d->opt->clients)
-        begin(d);
-    else if (!first && !d->stopping)
-        publish(s);
-    else if (d->stopping && !s->done) {
-        s->done = true;
-        if (++d->done == d->opt->clients)
-            finish(d);
-    }
-}
-
-static void
-seller_over(struct link *link, int err, const char *why)
-{
-    struct seller *s = link->owner;
-
-    if (!s->demo->ending)
-        fail(s->demo, err, "a connection of the feed ended", why);
-}
-
-static const struct link_events seller_events = {NULL, seller_message, NULL,
-                                                 seller_over};
-
-static struct seller *
-next_seller(struct demo *d)
-{
-    struct seller *s;
-
-    if (d->arrived == d->opt->clients)
-        return NULL; /* somebody else found the port */
-    s = &d->seller[d->arrived++];
-    s->demo = d;
-    s->link.owner = s;
-    s->link.events = &seller_events;
-    return s;
-}
-
-static void
-ws_open(sonic_ws *ws, void *ud)
-{
-    struct seller *s = next_seller(ud);
-
-    if (s != NULL)
-        link_take_ws(&s->link, ws);
-    else
-        sonic_ws_terminate(ws);
-}
-
-static const sonic_ws_handler ws_handler = {SONIC_WS_HANDLER_INIT,
-                                            .on_open = ws_open};
-
-static void
-on_accept(sonic_listener *listener, int err, sonic_stream *stream, void *ud)
-{
-    struct demo *d = ud;
-    struct seller *s;
-
-    if (err == -ECANCELED || err == SONIC_ECLOSED)
-        return;
-    if (err < 0) {
-        fail(d, err, "cannot accept a client", sonic_strerror(err));
-        return;
-    }
-    s = next_seller(d);
-    err = s != NULL ? link_take_frames(&s->link, stream) : SONIC_ESTATE;
-    if (err < 0)
-        sonic_stream_free(stream);
-    sonic_listener_async_accept(listener, on_accept, d);
+        demo_publish(&d->seller[i]);
 }
 
 /* ---- setting up ------------------------------------------------------- */
@@ -336,7 +164,7 @@ make_servers(struct demo *d)
     char text[SONIC_ADDRESS_TEXT];
     int err;
 
-    err = sonic_ws_server_new(d->io, NULL, &ws_handler, d, &d->server);
+    err = sonic_ws_server_new(d->io, NULL, &demo_ws_handler, d, &d->server);
     if (err == 0)
         err = sonic_ws_server_listen(d->server, "127.0.0.1:0", NULL, &bound);
     if (err < 0)
@@ -350,7 +178,7 @@ make_servers(struct demo *d)
         return err;
     sonic_address_format(&bound, d->where[LINK_FRAME],
                          sizeof d->where[LINK_FRAME]);
-    sonic_listener_async_accept(d->listener, on_accept, d);
+    sonic_listener_async_accept(d->listener, demo_on_accept, d);
     return 0;
 }
 
@@ -364,7 +192,7 @@ connect_buyers(struct demo *d)
         b->quotes.feed = 2 * (uint64_t)i;
         b->quotes.size = d->opt->size;
         b->link.owner = b;
-        b->link.events = &buyer_events;
+        b->link.events = &demo_buyer_events;
         b->link.proto = i % 2 == 0 ? LINK_WS : LINK_FRAME;
         link_connect(&b->link, d->io, d->where[b->link.proto]);
     }

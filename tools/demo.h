@@ -81,6 +81,19 @@ struct demo {
 int demo_run(struct demo *d, const struct demo_options *opt);
 void demo_free(struct demo *d);
 
+/* Its course: all are subscribed; all messages are there; it cannot go on. */
+void demo_begin(struct demo *d);
+void demo_finish(struct demo *d);
+void demo_fail(struct demo *d, int err, const char *what, const char *why);
+
+/* demo_ends.c: buyers connect with these events, sellers come from the servers
+ * with these. */
+extern const struct link_events demo_buyer_events;
+extern const sonic_ws_handler demo_ws_handler;
+void demo_on_accept(sonic_listener *listener, int err, sonic_stream *stream,
+                    void *ud);
+void demo_publish(struct seller *s);
+
 /* demo_show.c */
 bool demo_has_screen(const struct demo *d);
 void demo_draw_screen(const struct demo *d);

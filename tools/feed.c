@@ -62,7 +62,7 @@ intact(const struct feed_check *c, const struct head *h, const char *data,
 int64_t
 feed_read(struct feed_check *c, const void *data, size_t len)
 {
-    struct head h;
+    struct head h = {0, 0, 0};
 
     if (len == c->size)
         memcpy(&h, data, FEED_HEAD);
