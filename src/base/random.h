@@ -28,15 +28,15 @@ int sonic__random_fill(struct sonic__random *r, const sonic_sys *sys, void *buf,
 
 /* Four bytes for a masking key (RFC 6455 section 5.3). */
 static inline int
-sonic__random_key(struct sonic__random *r, const sonic_sys *sys, uint32_t *key)
+sonic__random_key(struct sonic__random *r, const sonic_sys *sys, void *key)
 {
     struct sonic__random_batch *b = r->batch;
 
-    if (b == NULL || b->left < sizeof *key)
-        return sonic__random_fill(r, sys, key, sizeof *key);
-    b->left -= (uint32_t)sizeof *key;
-    memcpy(key, b->bytes + b->left, sizeof *key);
-    memset(b->bytes + b->left, 0, sizeof *key);
+    if (b == NULL || b->left < sizeof(uint32_t))
+        return sonic__random_fill(r, sys, key, sizeof(uint32_t));
+    b->left -= (uint32_t)sizeof(uint32_t);
+    memcpy(key, b->bytes + b->left, sizeof(uint32_t));
+    memset(b->bytes + b->left, 0, sizeof(uint32_t));
     return 0;
 }
 

@@ -213,6 +213,8 @@ sonic_io_sys(const sonic_io *io)
 int
 sonic_io_random(sonic_io *io, void *buf, size_t len)
 {
+    if (len == sizeof(uint32_t)) /* a masking key */
+        return sonic__random_key(&io->random, io->sys, buf);
     return sonic__random_fill(&io->random, io->sys, buf, len);
 }
 
