@@ -67,6 +67,22 @@ fd_shutdown(sonic_stream *s)
     return 0;
 }
 
+/* TCP: a receive that brings less than was asked for has taken all. */
+static const struct sonic__stream_class tcp_class = {
+    .base = {.name = "tcp",
+             .run = sonic__stream_run,
+             .close = sonic__stream_close,
+             .destroy = sonic__stream_destroy,
+             .reading = sonic__stream_reading},
+    .read = socket_read,
+    .readv = fd_readv,
+    .writev = socket_writev,
+    .shutdown = socket_shutdown,
+    .short_is_dry = true,
+};
+
+/* Sockets that keep bounds: between datagrams, or, on a unix stream, between
+ * bytes that came with descriptors and others. */
 static const struct sonic__stream_class socket_class = {
     .base = {.name = "socket",
              .run = sonic__stream_run,
@@ -77,7 +93,6 @@ static const struct sonic__stream_class socket_class = {
     .readv = fd_readv,
     .writev = socket_writev,
     .shutdown = socket_shutdown,
-    .short_is_dry = true,
 };
 
 static const struct sonic__stream_class fd_class = {
@@ -100,7 +115,7 @@ sonic_stream_new(sonic_io *io, sonic_stream **out)
 
     if (s == NULL)
         return -ENOMEM;
-    err = sonic__stream_init(io, s, &socket_class);
+    err = sonic__stream_init(io, s, &tcp_class);
     if (err < 0) {
         sonic__free(io, s, sizeof *s);
         return err;
@@ -114,13 +129,17 @@ sonic__stream_attach(sonic_stream *s, int fd)
 {
     struct sonic__object *o = &s->object;
     const sonic_sys *sys = o->io->sys;
-    int type, err;
-    socklen_t len = sizeof type;
+    int protocol = 0, err;
+    socklen_t len = sizeof protocol;
 
-    err = sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len, sys->ud);
+    err =
+        sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len, sys->ud);
     if (err < 0 && err != -ENOTSOCK)
         return err;
-    o->cls = err == 0 ? &socket_class.base : &fd_class.base;
+    if (err < 0)
+        o->cls = &fd_class.base;
+    else
+        o->cls = protocol == IPPROTO_TCP ? &tcp_class.base : &socket_class.base;
     err = sonic__object_watch(o, fd);
     if (err < 0)
         return err;

@@ -47,7 +47,7 @@ epoll_add(sonic_io *io, struct sonic__object *o)
 {
     struct watch *w = io->watch;
     struct epoll_event ev = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.u64 = (uint64_t)io->slots[o->slot].generation << 32 | o->slot,
     };
 
@@ -73,8 +73,8 @@ ready_of(uint32_t ev)
         ready |= SONIC__READ;
     if (ev & EPOLLOUT)
         ready |= SONIC__WRITE;
-    if (ev & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        ready |= SONIC__READ | SONIC__HUP;
+    if (ev & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
+        ready |= SONIC__READ | SONIC__HUP; /* PRI: reads stop at the mark */
     if (ev & (EPOLLHUP | EPOLLERR)) /* both directions fail, and say why */
         ready |= SONIC__WRITE;
     return ready;

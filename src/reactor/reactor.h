@@ -23,7 +23,8 @@
 enum {
     SONIC__READ = 1,  /* bytes, a connection, end of stream */
     SONIC__WRITE = 2, /* room */
-    SONIC__HUP = 4    /* peer gone or error: never cleared by a short read */
+    SONIC__HUP = 4    /* peer gone, error, urgent data: a short read is not the
+                         last */
 };
 
 enum {
