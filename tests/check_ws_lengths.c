@@ -75,7 +75,7 @@ verdict(const struct input *in)
         return SONIC_EWS_LENGTH;
     if (in->form == 8 && (in->len < 65536 || in->len > INT64_MAX))
         return SONIC_EWS_LENGTH;
-    if (in->len > in->limit)
+    if (in->len > in->limit || in->len > PTRDIFF_MAX) /* memory has no more */
         return SONIC_EWS_TOOBIG;
     return 0;
 }

@@ -121,7 +121,7 @@ static const struct wanted {
     {"b+abc =8905 =6162", SONIC__WS_FRAMES, 2, 5},
     {"=8905 =61", SONIC__WS_WHOLE, 1, 5},
     {"b+abc =89", SONIC__WS_WHOLE, 3, 0},
-    {"=827f3fffffffffffffff =61", SONIC__WS_CHUNKS, 0, 0},
+    {"=827f000000003fffffff =61", SONIC__WS_CHUNKS, 0, 0},
 };
 enum { WANTEDS = sizeof wanteds / sizeof *wanteds };
 
@@ -165,13 +165,14 @@ START_TEST(a_huge_claim_costs_nothing)
 {
     static const char *const claims[] = {
         "=827f0000000040000000", /* 1 GiB */
+        "=027f000000007fffffff",
         "=827f7fffffffffffffff",
-        "=027f7fffffffffffffff",
     };
+    const size_t n = PTRDIFF_MAX > INT32_MAX ? 3 : 2; /* that memory has */
     struct sonic__ws_rules rules = rules_for(CLIENT, UINT64_MAX);
     struct ws_drive d;
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < n; i++)
         for (int delivery = 0; delivery < 3; delivery++) {
             ws_drive_init(&d, &rules, (enum sonic__ws_delivery)delivery);
             feed(&d, claims[i]);

@@ -14,7 +14,7 @@
 static inline uint32_t
 sonic__ws_key_rotate(uint32_t key, size_t n)
 {
-    unsigned bits = 8 * (unsigned)(n & 3);
+    unsigned bits = 8 * (unsigned)n & 31;
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     return key << bits | key >> (-bits & 31);

@@ -99,6 +99,13 @@ mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
     __m256i seen = last;
     size_t i = 0;
 
+    if (n <= 64) { /* most messages: two vectors, however they overlap */
+        __m256i first = _mm256_xor_si256(load256(src), k);
+
+        store256(dst, first);
+        store256(dst + n - 32, last);
+        return _mm256_or_si256(first, last);
+    }
     for (; i + 128 < n; i += 128) {
         __m256i a = _mm256_xor_si256(load256(src + i), k);
         __m256i b = _mm256_xor_si256(load256(src + i + 32), k);

@@ -48,24 +48,22 @@ plain(const struct sonic__ws_run *run)
            sonic__ws_parser_idle(run->p);
 }
 
-/* Unmask it where it lies, if it is masked; true unless it is a text that is
- * not UTF-8. */
+/* Unmask it where it lies, if it is masked.  False: text, and not UTF-8. */
 static inline bool
-unmask(const struct sonic__ws_rules *rules, bool text, uint8_t *data, size_t n)
+unmask(const struct sonic__ws_simd *simd, bool masked, bool text, uint8_t *data,
+       size_t n)
 {
-    const struct sonic__ws_simd *simd = rules->simd;
-    uint32_t key;
+    uint32_t key = 0;
 
-    if (rules->expect.mask) {
+    if (masked)
         memcpy(&key, data - 4, 4);
-        if (!text) {
+    if (!text) {
+        if (masked)
             simd->mask(data, data, n, key);
-            return true;
-        }
-        if (simd->mask_ascii(data, data, n, key))
-            return true;
+        return true;
     }
-    return !text || simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
+    return (masked && simd->mask_ascii(data, data, n, key)) ||
+           simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
 }
 
 /* Messages of one short frame that are at hand to the last byte: most of all
@@ -84,6 +82,7 @@ plain_messages(struct sonic__ws_run *run)
     while (end - at >= SHORTEST) {
         unsigned opcode = at[0] - 0x80u; /* FIN, no RSV */
         size_t n = at[1] ^ mask, size = 2 + (mask >> 5);
+        bool text;
 
         if (opcode - 1 > 1 || n > 126)
             break;
@@ -96,7 +95,8 @@ plain_messages(struct sonic__ws_run *run)
         if ((size_t)(end - at) < size + n || n > rules->max_message)
             break;
         at += size;
-        if (!unmask(rules, opcode == SONIC__WS_TEXT && rules->utf8, at, n)) {
+        text = opcode == SONIC__WS_TEXT && rules->utf8;
+        if (!unmask(rules->simd, mask != 0, text, at, n)) {
             r = sonic__ws_message_bad(run, SONIC_EWS_UTF8);
             break;
         }

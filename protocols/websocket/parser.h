@@ -34,7 +34,8 @@ struct sonic__ws_rules {
     const struct sonic__ws_simd *simd;
     const sonic_fsm_tracer *tracer; /* NULL: not traced */
     uint64_t max_message;           /* payload bytes of one message, all
-                                       fragments together, in every delivery */
+                                       fragments together, in every delivery;
+                                       over PTRDIFF_MAX means PTRDIFF_MAX */
     struct sonic__ws_expect expect; /* the role, and RSV bits in use */
     bool utf8;                      /* check text as it arrives */
 };

@@ -162,11 +162,13 @@ static int
 begin_data(struct reference *r, const struct header *h)
 {
     size_t before = h->opcode == 0 ? r->n : 0;
+    uint64_t max = r->rules->max_message;
 
+    if (max > PTRDIFF_MAX) /* memory holds no more */
+        max = PTRDIFF_MAX;
     if (h->opcode == 0 && !r->open)
         before = 0;
-    if (h->len > r->rules->max_message ||
-        before > r->rules->max_message - h->len)
+    if (h->len > max || before > max - h->len)
         return SONIC_EWS_TOOBIG;
     if ((h->opcode == 0) != r->open)
         return SONIC_EWS_FRAGMENT;
