@@ -140,7 +140,8 @@ frame(struct sonic__ws_run *run, bool *more)
     int r;
 
     if (!sonic__ws_frame_done(f)) {
-        if (plain(run) && (r = plain_messages(run)) != 0)
+        if (run->read < run->len && plain(run) &&
+            (r = plain_messages(run)) != 0)
             return r;
         *more = run->read == run->len;
         if (*more || (r = header(run)) != 0)
