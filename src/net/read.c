@@ -222,8 +222,8 @@ fill(sonic_stream *s)
               room);
     if (n > 0)
         m->used += (size_t)n;
-    else if (m->used == 0)
-        sonic__read_drop_buffer(s);
+    else
+        settle(s); /* it waits with little, or nothing */
     return n;
 }
 
@@ -516,6 +516,14 @@ sonic_stream_lend(sonic_stream *s, size_t min, size_t want, sonic_lend_fn *cb,
         start(s);
 }
 
+/* Outside its callbacks nobody looks at the buffer: it may go now. */
+static void
+consumed(sonic_stream *s)
+{
+    if (!(s->object.bits & SONIC__READ_BUSY))
+        settle(s);
+}
+
 void
 sonic_stream_consume(sonic_stream *s, size_t n)
 {
@@ -531,6 +539,7 @@ sonic_stream_consume(sonic_stream *s, size_t n)
     } else {
         sonic__mirror_drop(s->u.mirror, n);
     }
+    consumed(s);
 }
 
 void
@@ -546,4 +555,5 @@ sonic_stream_trim(sonic_stream *s, size_t n)
         s->u.block->len -= n;
     else
         s->u.mirror->used -= n;
+    consumed(s);
 }
