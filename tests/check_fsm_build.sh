@@ -52,7 +52,7 @@ refused()
 refused "a row missing" '/^ROW(OPEN, *PUSH/d'
 refused "a row twice" '/^ROW(OPEN, *PUSH/{p;}'
 refused "one row for another" 's/^ROW(OPEN,   PUSH/ROW(OPEN,   COIN/'
-refused "an unknown state" 's/^ROW(OPEN,   PUSH/ROW(OPNE,   PUSH/'
+refused "an unknown state" 's/^ROW(OPEN,   PUSH/ROW(NOWHERE,   PUSH/'
 refused "an unknown event" 's/^ROW(OPEN,   PUSH/ROW(OPEN,   PULL/'
 refused "an unknown next state" 's/PUSH, LOCKED, turn/PUSH, SHUT,   turn/'
 refused "an unknown action" 's/LOCKED, turn/LOCKED, spin/'
