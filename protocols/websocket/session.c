@@ -213,7 +213,7 @@ act_impossible(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
     (void)ws;
     (void)why;
-    assert(!"session.def: a cell that cannot happen");
+    assert(false && "session.def: a cell that cannot happen");
     return SONIC_ESTATE;
 }
 
