@@ -301,26 +301,89 @@ cancel_writes(sonic_stream *s, int err)
         sonic__defer(&s->object);
 }
 
-/* Nobody waits any more for the write of ud, of which a part is gone: the rest
- * is copied and goes out for itself.  False when there is no such write. */
-bool
-sonic__write_orphan(sonic_stream *s, const void *ud)
+/* The write at *p is in part with the system: the rest is copied and goes out
+ * for itself. */
+static void
+orphan(sonic_stream *s, struct sonic__block **p, struct sonic__block *b)
 {
     struct sonic__wq *q = s->wq;
-    struct sonic__block *b = q != NULL ? q->head : NULL, *rest;
 
-    if (b == NULL || b->cb == NULL || b->ud != ud)
-        return false;
     b->cb = NULL;
-    s->object.io->pending--;
-    rest = unpinned(s, b);
-    if (rest == b) /* no memory for it: a stream with a hole is no stream */
+    *p = unpinned(s, b);
+    if (*p == b) /* no memory for it: a stream with a hole is no stream */
         sonic_stream_reset(s);
+    else if (q->tail == b)
+        q->tail = *p;
+}
+
+static void
+drop_write(sonic_stream *s, struct sonic__block **p, struct sonic__block *b,
+           struct sonic__block *before)
+{
+    struct sonic__wq *q = s->wq;
+
+    q->bytes -= b->len + b->n_prefix;
+    *p = b->next;
+    if (q->tail == b) {
+        q->tail = before;
+        q->room = 0;
+    }
+    drop_block(s, b);
+}
+
+/* -1: it is not there. */
+static ssize_t
+abandon_done(sonic_stream *s, const void *ud)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block **p = &q->done, *b;
+    size_t n;
+
+    while ((b = *p) != NULL && b->ud != ud)
+        p = &b->next;
+    if (b == NULL)
+        return -1;
+    n = b->total;
+    *p = b->next;
+    if (*p == NULL)
+        q->done_tail = p;
+    sonic__block_free(&s->object.io->pool, b);
+    return (ssize_t)n;
+}
+
+static ssize_t
+abandon_queued(sonic_stream *s, const void *ud)
+{
+    struct sonic__wq *q = s->wq;
+    struct sonic__block **p = &q->head, *b, *before = NULL;
+    size_t n;
+
+    for (; (b = *p) != NULL && (b->cb == NULL || b->ud != ud); p = &b->next)
+        before = b;
+    if (b == NULL)
+        return -1;
+    n = b->total - b->len;
+    if (q->started && b == q->head)
+        orphan(s, p, b);
     else
-        q->head = rest;
-    if (q->tail == b)
-        q->tail = q->head;
-    return true;
+        drop_write(s, p, b, before);
+    return (ssize_t)n;
+}
+
+/* The write of ud is of one block.  It may be complete already, its callback
+ * on its way. */
+size_t
+sonic__write_abandon(sonic_stream *s, const void *ud)
+{
+    ssize_t n = s->wq == NULL ? -1 : abandon_done(s, ud);
+
+    if (s->wq != NULL && n < 0)
+        n = abandon_queued(s, ud);
+    if (n < 0)
+        return 0;
+    s->object.io->pending--;
+    sonic__write_release(s);
+    return (size_t)n;
 }
 
 void

@@ -405,6 +405,17 @@ sonic__lend_simply(sonic_stream *s)
            !(o->ready & SONIC__READ) && sonic_stream_buffered(s) < s->rd.len;
 }
 
+size_t
+sonic__read_abandon(sonic_stream *s, const void *ud)
+{
+    if (kind_of(s) == SONIC__READ_NONE || s->rd.ud != ud)
+        return 0;
+    set_kind(s, SONIC__READ_NONE);
+    s->object.bits &= (uint8_t)~SONIC__READ_CANCEL;
+    s->object.io->pending--;
+    return s->rd.done;
+}
+
 /* Begin an operation: refused with err, or tried now, or by the loop. */
 static bool
 begin(sonic_stream *s, enum sonic__read_kind kind, int *err)

@@ -149,6 +149,11 @@ sonic__write_release(sonic_stream *s)
     s->wq = NULL;
 }
 
+/* Of the blocking twins: take the operation of ud away without its callback.
+ * Returns the bytes that it moved. */
+size_t sonic__read_abandon(sonic_stream *s, const void *ud);
+size_t sonic__write_abandon(sonic_stream *s, const void *ud);
+
 /* read.c */
 void sonic__read_run(sonic_stream *s);
 bool sonic__lend_simply(sonic_stream *s);
@@ -169,7 +174,6 @@ ssize_t sonic__write_judge(sonic_stream *s, ssize_t n);
 size_t sonic__low_water(const sonic_stream *s);
 void sonic__write_run(sonic_stream *s);
 void sonic__write_give_up(sonic_stream *s, int err);
-bool sonic__write_orphan(sonic_stream *s, const void *ud);
 void sonic__write_free(sonic_stream *s);
 
 #endif

@@ -19,29 +19,16 @@ on_done(sonic_stream *s, int err, size_t n, void *ud)
     a->n = n;
 }
 
-/* The loop was stopped first: nothing may refer to the caller's frame any
- * more, so the operation is ended here and now. */
-static void
-abandon(sonic_stream *s, struct await *a)
-{
-    sonic_io *io = s->object.io;
-    bool running = io->running;
-
-    sonic_stream_cancel(s, SONIC_BOTH);
-    io->running = true; /* as the loop would: let it complete */
-    s->object.cls->run(&s->object);
-    if (!a->done)
-        sonic__write_orphan(s, a);
-    io->running = running;
-}
-
+/* When the loop was stopped first, nothing may refer to the caller's frame any
+ * more: abandon ends the operation here and now, and says how far it got. */
 static int
-finish(sonic_stream *s, struct await *a, size_t *n)
+finish(sonic_stream *s, struct await *a, size_t *n,
+       size_t (*abandon)(sonic_stream *s, const void *ud))
 {
     int err = a->done ? 0 : sonic_io_run_until(s->object.io, &a->done);
 
     if (!a->done)
-        abandon(s, a);
+        a->n = abandon(s, a);
     if (n != NULL)
         *n = a->n;
     return err < 0 ? err : a->err;
@@ -55,7 +42,7 @@ sonic_stream_read(sonic_stream *s, void *buf, size_t len, size_t *n)
     if (sonic_io_inside(s->object.io))
         return -EBUSY;
     sonic_stream_async_read(s, buf, len, on_done, &a);
-    return finish(s, &a, n);
+    return finish(s, &a, n, sonic__read_abandon);
 }
 
 int
@@ -66,7 +53,7 @@ sonic_stream_read_all(sonic_stream *s, void *buf, size_t len, size_t *n)
     if (sonic_io_inside(s->object.io))
         return -EBUSY;
     sonic_stream_async_read_all(s, buf, len, on_done, &a);
-    return finish(s, &a, n);
+    return finish(s, &a, n, sonic__read_abandon);
 }
 
 int
@@ -77,5 +64,5 @@ sonic_stream_write(sonic_stream *s, const void *buf, size_t len, size_t *n)
     if (sonic_io_inside(s->object.io))
         return -EBUSY;
     sonic_stream_async_write(s, buf, len, on_done, &a);
-    return finish(s, &a, n);
+    return finish(s, &a, n, sonic__write_abandon);
 }
