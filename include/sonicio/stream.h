@@ -236,7 +236,11 @@ SONIC_API void sonic_stream_cancel(sonic_stream *stream, int directions);
 
 /* sonic_stream_set_deadline - complete operations of these directions with
  * -ETIMEDOUT when the time comes, those that begin later included.  when is
- * absolute; INT64_MAX takes the deadline away.  ERRORS -ENOMEM. */
+ * absolute; INT64_MAX takes the deadline away.
+ * Queued sends stay queued.  A write of which a part is gone ends too, and the
+ * write side with it, for a stream cannot take bytes back: whatever is written
+ * later gets -ETIMEDOUT as well, also when the deadline is taken away.
+ * ERRORS -ENOMEM, SONIC_ECLOSED. */
 SONIC_API SONIC_MUST_CHECK int
 sonic_stream_set_deadline(sonic_stream *stream, int directions, int64_t when);
 

@@ -301,6 +301,24 @@ cancel_writes(sonic_stream *s, int err)
         sonic__defer(&s->object);
 }
 
+/* The deadline has passed.  A write of which a part is gone cannot be taken
+ * back, and its memory is the caller's again: nothing can follow it. */
+static void
+end_late_writes(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+    const struct sonic__block *last = q->head;
+
+    while (last != NULL && last->err == SONIC__WRITE_PART)
+        last = last->next;
+    if (q->started && last != NULL && last->cb != NULL) {
+        s->object.error = -ETIMEDOUT;
+        sonic__write_give_up(s, -ETIMEDOUT);
+    } else {
+        cancel_writes(s, -ETIMEDOUT);
+    }
+}
+
 /* The write at *p is in part with the system: the rest is copied and goes out
  * for itself. */
 static void
@@ -473,7 +491,7 @@ sonic__write_run(sonic_stream *s)
         return;
     o->bits2 |= SONIC__WRITE_BUSY;
     if (o->bits2 & SONIC__WRITE_LATE)
-        cancel_writes(s, -ETIMEDOUT);
+        end_late_writes(s);
     if (q->head != NULL && !(o->flags & SONIC__CLOSED)) {
         sonic_stream_flush(s);
         if (q->head != NULL)
