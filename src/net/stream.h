@@ -160,7 +160,7 @@ bool sonic__lend_simply(sonic_stream *s);
 void sonic__read_drop_buffer(sonic_stream *s);
 void sonic__dispatch_end(sonic_stream *s);
 
-/* write.c, flush.c */
+/* write.c, flush.c, cancel.c */
 enum {
     SONIC__RESERVE_MAX = SONIC__BLOCK_LARGEST,
     SONIC__HEAD_MAX = 16, /* bytes */
@@ -173,7 +173,13 @@ bool sonic__flush_simple(sonic_stream *s);
 ssize_t sonic__write_judge(sonic_stream *s, ssize_t n);
 size_t sonic__low_water(const sonic_stream *s);
 void sonic__write_run(sonic_stream *s);
+void sonic__write_drop_block(sonic_stream *s, struct sonic__block *b);
+void sonic__write_done(sonic_stream *s, struct sonic__block *b, int err,
+                       size_t n);
+struct sonic__block *sonic__write_unpinned(sonic_stream *s,
+                                           struct sonic__block *b);
 void sonic__write_give_up(sonic_stream *s, int err);
+void sonic__write_late(sonic_stream *s);
 void sonic__write_free(sonic_stream *s);
 
 #endif
