@@ -69,7 +69,7 @@ status=0
 expect "no input: status" 0 $status
 
 : >"$tmp/in"
-talk --ping 0.02 --wait 0.3 "ws://$address/"
+talk --ping 1 --wait 1.5 "ws://$address/"
 expect "pings: status" 0 $status
 expect_text "pings" "$tmp/err" '^pong after [0-9.]+ [num]?s$'
 
