@@ -184,6 +184,43 @@ START_TEST(large_send)
 }
 END_TEST
 
+/* Far more than anything in between can hold, in one write. */
+START_TEST(sixty_four_mebibytes)
+{
+    enum { ALL = 64 << 20 };
+    size_t all = rig_slow() ? ALL / 32 : ALL, got = 0;
+    uint8_t *data = malloc(all);
+    struct rig r;
+    struct outcome w = {0};
+    sonic_stream *s;
+    int peer;
+
+    ck_assert_ptr_nonnull(data);
+    rig_open(&r, _i);
+    s = rig_stream(&r, &peer);
+    rig_fill(data, all, 0);
+    sonic_stream_async_write(s, data, all, on_outcome, &w);
+    while (got < all) {
+        static uint8_t chunk[1 << 20];
+        ssize_t n = read(peer, chunk, sizeof chunk);
+
+        if (n > 0) {
+            ck_assert(memcmp(chunk, data + got, (size_t)n) == 0);
+            got += (size_t)n;
+        } else {
+            ck_assert_int_ge(sonic_io_run_one_for(r.io, 0), -ETIMEDOUT);
+        }
+    }
+    rig_settle(&r);
+    ck_assert_uint_eq(w.calls, 1);
+    ck_assert_int_eq(w.err, 0);
+    ck_assert_uint_eq(w.n, all);
+    free(data);
+    close(peer);
+    rig_close(&r);
+}
+END_TEST
+
 /* ---- ending ----------------------------------------------------------- */
 
 START_TEST(shutdown_after_the_queue)
@@ -373,6 +410,7 @@ main(void)
     rig_add(tc, rest_follows);
     rig_add(tc, sends_are_copied);
     rig_add(tc, large_send);
+    rig_add(tc, sixty_four_mebibytes);
     suite_add_tcase(suite, tc);
     tc = tcase_create("end");
     rig_add(tc, shutdown_after_the_queue);
