@@ -23,6 +23,7 @@
     X(ENEEDMORE, -5006, 0, "more bytes are needed")                            \
     X(EOPTION, -5007, 0, "option is out of range or not supported here")       \
     X(ESTATE, -5008, 0, "not possible in the object's present state")          \
+    X(EGROUP, -5011, 0, "not the address of a multicast group")                \
     X(ENOTLS, -5010, 0, "TLS is not part of this build")                       \
     X(ESTOPPED, -5009, 0, "io was stopped")                                    \
     X(EFRAME_LENGTH, -5050, 0, "frame: length is malformed or negative")       \

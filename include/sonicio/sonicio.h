@@ -8,10 +8,12 @@
 #include <sonicio/frame.h>
 #include <sonicio/fsm.h>
 #include <sonicio/histogram.h>
+#include <sonicio/interface.h>
 #include <sonicio/io.h>
 #include <sonicio/listener.h>
 #include <sonicio/mem.h>
 #include <sonicio/mirror.h>
+#include <sonicio/multicast.h>
 #include <sonicio/object.h>
 #include <sonicio/options.h>
 #include <sonicio/signal.h>
@@ -19,6 +21,7 @@
 #include <sonicio/stream.h>
 #include <sonicio/sys.h>
 #include <sonicio/timer.h>
+#include <sonicio/udp.h>
 #include <sonicio/url.h>
 #include <sonicio/websocket.h>
 

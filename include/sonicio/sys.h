@@ -24,6 +24,8 @@ extern "C" {
 #endif
 
 struct epoll_event;
+struct ifaddrs;
+struct mmsghdr;
 
 typedef struct sonic_sys {
     size_t size; /* sizeof(sonic_sys) */
@@ -94,6 +96,20 @@ typedef struct sonic_sys {
                        const struct addrinfo *hints, struct addrinfo **res,
                        void *ud);
     void (*freeaddrinfo)(struct addrinfo *res, void *ud);
+
+    /* Datagrams in batches: how many, or an error when it is of the first.
+     * recvmmsg(2), without its timeout, and sendmmsg(2). */
+    int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+                    void *ud);
+    int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+                    void *ud);
+
+    /* Network interfaces: an index above 0, or -ENODEV.  if_nametoindex(3) */
+    int (*if_nametoindex)(const char *name, void *ud);
+    /* name has room for IF_NAMESIZE bytes.  0, -ENODEV.  if_indextoname(3) */
+    int (*if_indextoname)(unsigned index, char *name, void *ud);
+    int (*getifaddrs)(struct ifaddrs **out, void *ud); /* getifaddrs(3) */
+    void (*freeifaddrs)(struct ifaddrs *list, void *ud);
 } sonic_sys;
 
 /* sonic_sys_kernel - the operating system; constant, valid for ever */

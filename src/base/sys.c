@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -360,6 +362,58 @@ k_freeaddrinfo(struct addrinfo *res, void *ud)
     freeaddrinfo(res);
 }
 
+static int
+k_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, void *ud)
+{
+    (void)ud;
+    SYS(recvmmsg(fd, msgs, n, flags, NULL));
+}
+
+static int
+k_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags, void *ud)
+{
+    (void)ud;
+    SYS(sendmmsg(fd, msgs, n, flags));
+}
+
+/* if_nametoindex(3) needs a socket to ask with: what it says when there is
+ * none is not that there is no such interface. */
+static int
+k_if_nametoindex(const char *name, void *ud)
+{
+    unsigned index;
+
+    (void)ud;
+    errno = 0;
+    index = if_nametoindex(name);
+    if (index != 0)
+        return (int)index;
+    return errno == 0 || errno == ENXIO ? -ENODEV : -errno;
+}
+
+static int
+k_if_indextoname(unsigned index, char *name, void *ud)
+{
+    (void)ud;
+    if (if_indextoname(index, name) != NULL)
+        return 0;
+    return errno == ENXIO ? -ENODEV : -errno;
+}
+
+static int
+k_getifaddrs(struct ifaddrs **out, void *ud)
+{
+    (void)ud;
+    SYS(getifaddrs(out));
+}
+
+static void
+k_freeifaddrs(struct ifaddrs *list, void *ud)
+{
+    (void)ud;
+    freeifaddrs(list);
+}
+
 const sonic_sys *
 sonic_sys_kernel(void)
 {
@@ -402,6 +456,12 @@ sonic_sys_kernel(void)
         .madvise = k_madvise,
         .getaddrinfo = k_getaddrinfo,
         .freeaddrinfo = k_freeaddrinfo,
+        .recvmmsg = k_recvmmsg,
+        .sendmmsg = k_sendmmsg,
+        .if_nametoindex = k_if_nametoindex,
+        .if_indextoname = k_if_indextoname,
+        .getifaddrs = k_getifaddrs,
+        .freeifaddrs = k_freeifaddrs,
     };
 
     return &kernel;

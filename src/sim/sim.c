@@ -163,6 +163,12 @@ static const sonic_sys members = {
     .madvise = sonic__sim_madvise,
     .getaddrinfo = sonic__sim_getaddrinfo,
     .freeaddrinfo = sonic__sim_freeaddrinfo,
+    .recvmmsg = sonic__sim_recvmmsg,
+    .sendmmsg = sonic__sim_sendmmsg,
+    .if_nametoindex = sonic__sim_if_nametoindex,
+    .if_indextoname = sonic__sim_if_indextoname,
+    .getifaddrs = sonic__sim_getifaddrs,
+    .freeifaddrs = sonic__sim_freeifaddrs,
 };
 
 static int64_t

@@ -490,5 +490,11 @@ void sonic__sim_hosts_free(sonic_sim *sim);
 int sonic__sim_getaddrinfo(const char *, const char *, const struct addrinfo *,
                            struct addrinfo **, void *);
 void sonic__sim_freeaddrinfo(struct addrinfo *, void *);
+int sonic__sim_recvmmsg(int, struct mmsghdr *, unsigned, int, void *);
+int sonic__sim_sendmmsg(int, struct mmsghdr *, unsigned, int, void *);
+int sonic__sim_if_nametoindex(const char *, void *);
+int sonic__sim_if_indextoname(unsigned, char *, void *);
+int sonic__sim_getifaddrs(struct ifaddrs **, void *);
+void sonic__sim_freeifaddrs(struct ifaddrs *, void *);
 
 #endif

@@ -43,6 +43,11 @@ static const int usual_error[HOOK_N] = {
     [HOOK_mmap] = -ENOMEM,
     [HOOK_munmap] = -ENOMEM,
     [HOOK_madvise] = -ENOMEM,
+    [HOOK_recvmmsg] = -ENOMEM,
+    [HOOK_sendmmsg] = -EPERM,
+    [HOOK_if_nametoindex] = -ENODEV,
+    [HOOK_if_indextoname] = -ENODEV,
+    [HOOK_getifaddrs] = -EMFILE,
 };
 
 /* Counts; 0, or the error that this call has to meet. */
@@ -124,6 +129,16 @@ WRAP(int, memfd_create, (const char *name, unsigned flags, void *ud),
 WRAP(int, ftruncate, (int fd, int64_t len, void *ud), (fd, len, ud))
 WRAP(int, madvise, (void *p, size_t n, int advice, void *ud),
      (p, n, advice, ud))
+WRAP(int, recvmmsg,
+     (int fd, struct mmsghdr *m, unsigned n, int flags, void *ud),
+     (fd, m, n, flags, ud))
+WRAP(int, sendmmsg,
+     (int fd, struct mmsghdr *m, unsigned n, int flags, void *ud),
+     (fd, m, n, flags, ud))
+WRAP(int, if_nametoindex, (const char *name, void *ud), (name, ud))
+WRAP(int, if_indextoname, (unsigned index, char *name, void *ud),
+     (index, name, ud))
+WRAP(int, getifaddrs, (struct ifaddrs * *out, void *ud), (out, ud))
 
 /* These two do their work even when they say that it failed: the caller
  * cannot do anything about it, and must not try again. */
@@ -238,6 +253,14 @@ wrap_freeaddrinfo(struct addrinfo *res, void *ud)
     h->below->freeaddrinfo(res, h->below->ud);
 }
 
+static void
+wrap_freeifaddrs(struct ifaddrs *list, void *ud)
+{
+    struct hook *h = ud;
+
+    h->below->freeifaddrs(list, h->below->ud);
+}
+
 /* The size stands in front of the memory, so that a free with another size
  * is noticed. */
 union front {
@@ -291,6 +314,7 @@ hook_init(struct hook *h)
 #undef X
             .getaddrinfo = wrap_getaddrinfo,
         .freeaddrinfo = wrap_freeaddrinfo,
+        .freeifaddrs = wrap_freeifaddrs,
     };
 }
 

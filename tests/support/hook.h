@@ -59,7 +59,12 @@
     X(ftruncate)                                                               \
     X(mmap)                                                                    \
     X(munmap)                                                                  \
-    X(madvise)
+    X(madvise)                                                                 \
+    X(recvmmsg)                                                                \
+    X(sendmmsg)                                                                \
+    X(if_nametoindex)                                                          \
+    X(if_indextoname)                                                          \
+    X(getifaddrs)
 
 enum hook_call {
 #define X(name) HOOK_##name,
