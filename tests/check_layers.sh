@@ -22,13 +22,13 @@ floor()
 }
 
 up='(\.\./)*'
-floor src/base "$up(buffer|reactor|net|sim|websocket|frame|fsm)/"
-floor src/buffer "$up(reactor|net|sim|websocket|frame|fsm)/"
-floor src/reactor "$up(net|websocket|frame|fsm)/"
-floor src/net "$up(websocket|frame|fsm)/"
+floor src/base "$up(buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
+floor src/buffer "$up(reactor|net|sim|websocket|frame|fsm|mold|soup)/"
+floor src/reactor "$up(net|websocket|frame|fsm|mold|soup)/"
+floor src/net "$up(websocket|frame|fsm|mold|soup)/"
 floor protocols "$up(src/)?(reactor|net)/"
-floor tools "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm)/"
-floor examples "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm)/"
+floor tools "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
+floor examples "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
 
 echo "$seen files looked at, $bad reach upwards"
 test $seen -gt 0 && test $bad = 0

@@ -54,7 +54,13 @@
     X(EWS_EXTENSION, -5129, 0, "websocket: extension was not offered")         \
     X(EWS_METHOD, -5130, 0, "websocket: upgrade must be GET over HTTP/1.1")    \
     X(EWS_HEADER, -5131, 0, "websocket: illegal byte in a header to be sent")  \
-    X(EWS_REJECTED, -5132, 0, "websocket: refused by this server's hook")
+    X(EWS_REJECTED, -5132, 0, "websocket: refused by this server's hook")      \
+    X(ESOUP_PACKET, -5200, 0, "soupbintcp: malformed packet")                  \
+    X(ESOUP_UNEXPECTED, -5201, 0, "soupbintcp: packet out of place")           \
+    X(ESOUP_SEQUENCE, -5202, 0, "soupbintcp: not the session or number asked") \
+    X(ESOUP_REJECTED, -5203, 0, "soupbintcp: the login was refused")           \
+    X(ESOUP_LOGIN, -5204, 0, "soupbintcp: no login within the deadline")       \
+    X(ESOUP_SILENT, -5205, 0, "soupbintcp: nothing heard within the deadline")
 
 enum sonic_error {
     SONIC_OK = 0,

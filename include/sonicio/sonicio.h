@@ -18,6 +18,7 @@
 #include <sonicio/options.h>
 #include <sonicio/signal.h>
 #include <sonicio/sim.h>
+#include <sonicio/soup.h>
 #include <sonicio/stream.h>
 #include <sonicio/sys.h>
 #include <sonicio/timer.h>
