@@ -29,6 +29,8 @@ floor src/net "$up(websocket|frame|fsm|mold|soup)/"
 floor protocols "$up(src/)?(reactor|net)/"
 floor tools "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
 floor examples "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
+# A peer that shares our code would share our mistakes.
+floor tests/conformance "sonicio/|$up(src/|protocols/)?(base|buffer|reactor|net|sim|websocket|support)/"
 
 echo "$seen files looked at, $bad reach upwards"
 test $seen -gt 0 && test $bad = 0

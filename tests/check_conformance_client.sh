@@ -1,0 +1,32 @@
+#!/bin/sh
+# The conformance suite against clients: the one that is an example, and one
+# that takes and sends messages in every way there is.
+# shellcheck disable=SC1091,SC2154,SC2086 # conformance.sh; lists of words
+. "${top_srcdir:-.}/tests/support/conformance.sh"
+example=$top_builddir/examples/autobahn_client
+
+# Its first handshake that fails is its end, as Autobahn has none that do.
+open=$(echo "$cases" | tr ' ' '\n' | grep -v handshake)
+
+for backend in epoll poll; do
+    "$tool" echo --help | grep -q "$backend" || continue
+    SONIC_BACKEND=$backend
+    export SONIC_BACKEND
+    play "examples/autobahn_client, TCP, $backend" \
+        client 127.0.0.1:0 $open -- "$example" @URL@ sonicio
+    rm -f "$tmp/sock"
+    play "a client, unix, each piece by itself, $backend" --step \
+        client "unix:$tmp/sock" $cases -- "$subject" client @URL@
+done
+unset SONIC_BACKEND
+
+for deliver in chunk frame read into read-chunk read-frame; do
+    play "a client that is delivered to by $deliver" client 127.0.0.1:0 \
+        $cases -- "$subject" client @URL@ --deliver $deliver
+done
+for send in parts async reserve; do
+    play "a client that sends by $send" client 127.0.0.1:0 \
+        $cases -- "$subject" client @URL@ --send $send
+done
+
+finish

@@ -1,0 +1,35 @@
+# conformance.sh - what the two tests that run the suite share; to be sourced
+#
+# CONFORMANCE=full in the environment plays everything, which takes minutes.
+# shellcheck shell=sh disable=SC1091,SC2034,SC2154
+. "${top_srcdir:-.}/tests/support/tool.sh"
+
+runner=$top_builddir/tests/conformance/runner
+subject=$top_builddir/tests/support/subject
+if ! test -x "$runner"; then
+    echo "skipped: the runner was not built: it needs libssl and zlib"
+    exit 77
+fi
+cases=$(echo "$top_srcdir"/tests/conformance/cases/*.cases)
+slow=1
+test -z "${SONIC_TEST_SLOW-}" || slow=20
+full=
+test "${CONFORMANCE-}" != full || full=--full
+
+"$runner" cert "$tmp/cert" || exit 1
+"$tool" echo --help >"$tmp/help"
+has_tls=no
+grep -q -e --tls-cert "$tmp/help" && has_tls=yes
+has_deflate=no
+grep -q -e --deflate "$tmp/help" && has_deflate=yes
+echo "TLS: $has_tls; permessage-deflate: $has_deflate"
+
+# play NAME RUNNER-ARGUMENT...
+play()
+{
+    echo "---- $1"
+    shift
+    seen=$((seen + 1))
+    # shellcheck disable=SC2086 # an option or nothing
+    "$runner" $full --slow $slow "$@" || bad=$((bad + 1))
+}
