@@ -172,6 +172,27 @@ typedef struct sonic_io_stats {
 
 SONIC_API void sonic_io_get_stats(const sonic_io *io, sonic_io_stats *out);
 
+/* sonic_cork - what a read callback does most, without a call
+ *
+ * For protocols whose messages are small and many; the functions named here
+ * are always right.  While a callback of sonic_stream_lend runs:
+ *   at, end  where `stream` is the stream to send on and n <= end - at, n bytes
+ *            written at `at`, which is then advanced, go out when the callback
+ *            returns, in one call with what else it queues and in the order of
+ *            the calls: sonic_stream_send.  The queue stands below its
+ *            high-water mark after that.
+ *   again    true: all that was lent is consumed; lend again when there is
+ *            more, as before: sonic_stream_lend_again.  Set it last, and where
+ *            nothing else was done with the read side. */
+typedef struct sonic_cork {
+    uint8_t *at, *end;
+    struct sonic_stream *stream; /* NULL: there is no room for any */
+    bool again;
+} sonic_cork;
+
+/* The io's own, as long as the io lives. */
+SONIC_API sonic_cork *sonic_io_cork(sonic_io *io);
+
 /* The backend in use, and what it is called: "epoll", "poll". */
 SONIC_API const char *sonic_io_backend_name(const sonic_io *io);
 

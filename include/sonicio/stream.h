@@ -137,6 +137,10 @@ sonic_stream_read_all(sonic_stream *stream, void *buf, size_t len, size_t *n);
 SONIC_API void sonic_stream_lend(sonic_stream *stream, size_t min, size_t want,
                                  sonic_lend_fn *cb, void *ud);
 
+/* sonic_stream_lend_again - in a lend callback: consume n bytes, and call back
+ * again, the same function, when there is more (min 1, want 0) */
+SONIC_API void sonic_stream_lend_again(sonic_stream *stream, size_t n);
+
 /* sonic_stream_consume - drop the first n bytes of what was lent, cut to what
  * there is.  In the callback, or later: the bytes are kept meanwhile. */
 SONIC_API void sonic_stream_consume(sonic_stream *stream, size_t n);

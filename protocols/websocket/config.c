@@ -184,6 +184,7 @@ sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
     if (c == NULL)
         return -ENOMEM;
     c->io = io;
+    c->cork = sonic_io_cork(io);
     c->refs = 1;
     c->server = server;
     c->opt = opt != NULL ? *opt : defaults;

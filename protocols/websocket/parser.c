@@ -5,6 +5,7 @@
 
 #include <sonicio/error.h>
 
+#include "base/hint.h"
 #include "websocket/message.h"
 #include "websocket/utf8.h"
 
@@ -40,14 +41,6 @@ sonic__ws_parser_idle(const struct sonic__ws_parser *p)
            p->frame.state == SONIC__WS_FRAME_HEAD && p->frame.have == 0;
 }
 
-/* May whole messages be taken without the tables? */
-static bool
-plain(const struct sonic__ws_run *run)
-{
-    return run->p->delivery == SONIC__WS_WHOLE && run->rules->tracer == NULL &&
-           sonic__ws_parser_idle(run->p);
-}
-
 /* Unmask it where it lies, if it is masked.  False: text, and not UTF-8. */
 static inline bool
 unmask(const struct sonic__ws_simd *simd, bool masked, bool text, uint8_t *data,
@@ -66,23 +59,33 @@ unmask(const struct sonic__ws_simd *simd, bool masked, bool text, uint8_t *data,
            simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
 }
 
+static SONIC__RARELY int
+fail_plain(struct sonic__ws_parser *p, const struct sonic__ws_rules *rules)
+{
+    struct sonic__ws_run run = {.p = p, .rules = rules};
+
+    return sonic__ws_message_bad(&run, SONIC_EWS_UTF8);
+}
+
 /* Messages of one short frame that are at hand to the last byte: most of all
  * there are.  What the tables would do with one (SINGLE, END; back in IDLE) is
  * done here without them; anything else is left to them untouched.  The tests
  * compare the two at every split. */
-static int
-plain_messages(struct sonic__ws_run *run)
+ptrdiff_t
+sonic__ws_parse_plain(struct sonic__ws_parser *p,
+                      const struct sonic__ws_rules *rules,
+                      const struct sonic__ws_sink *sink, void *ud,
+                      uint8_t *data, size_t len, bool *paused)
 {
-    const struct sonic__ws_rules *rules = run->rules;
     const uint8_t mask = rules->expect.mask;
-    uint8_t *at = run->data + run->read;
-    const uint8_t *end = run->data + run->len;
-    int r = 0;
+    const size_t head = 2 + (mask >> 5);
+    uint8_t *at = data;
+    const uint8_t *end = data + len;
 
+    *paused = false;
     while (end - at >= SHORTEST) {
         unsigned opcode = at[0] - 0x80u; /* FIN, no RSV */
-        size_t n = at[1] ^ mask, size = 2 + (mask >> 5);
-        bool text;
+        size_t n = at[1] ^ mask, size = head;
 
         if (opcode - 1 > 1 || n > 126)
             break;
@@ -95,18 +98,33 @@ plain_messages(struct sonic__ws_run *run)
         if ((size_t)(end - at) < size + n || n > rules->max_message)
             break;
         at += size;
-        text = opcode == SONIC__WS_TEXT && rules->utf8;
-        if (!unmask(rules->simd, mask != 0, text, at, n)) {
-            r = sonic__ws_message_bad(run, SONIC_EWS_UTF8);
-            break;
-        }
+        if (!unmask(rules->simd, mask != 0,
+                    opcode == SONIC__WS_TEXT && rules->utf8, at, n))
+            return fail_plain(p, rules);
+        *paused = !sink->on_message((uint8_t)opcode, 0, at, n, ud);
         at += n;
-        r = !run->sink->on_message((uint8_t)opcode, 0, at - n, n, run->ud);
-        if (r != 0 || run->p->delivery != SONIC__WS_WHOLE)
+        if (*paused || p->delivery != SONIC__WS_WHOLE)
             break;
     }
-    run->read = (size_t)(at - run->data);
-    return r;
+    return at - data;
+}
+
+/* What can be done without the tables. */
+static int
+plain(struct sonic__ws_run *run)
+{
+    bool paused;
+    ptrdiff_t n;
+
+    if (run->read == run->len || !sonic__ws_parser_plain(run->p, run->rules))
+        return 0;
+    n = sonic__ws_parse_plain(run->p, run->rules, run->sink, run->ud,
+                              run->data + run->read, run->len - run->read,
+                              &paused);
+    if (n < 0)
+        return (int)n;
+    run->read += (size_t)n;
+    return paused;
 }
 
 /* Read a header, or as much of it as there is. */
@@ -140,8 +158,8 @@ frame(struct sonic__ws_run *run, bool *more)
     int r;
 
     if (!sonic__ws_frame_done(f)) {
-        if (run->read < run->len && plain(run) &&
-            (r = plain_messages(run)) != 0)
+        r = plain(run);
+        if (r != 0)
             return r;
         *more = run->read == run->len;
         if (*more || (r = header(run)) != 0)

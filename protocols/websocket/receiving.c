@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/hint.h"
 #include "websocket/close.h"
 
 static inline bool
@@ -212,25 +213,35 @@ static const struct sonic__ws_sink sink = {
     .on_control = on_control,
 };
 
+/* As on_message, where sonic__ws_is_plain; false when it no longer is. */
+static bool
+on_plain_message(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n,
+                 void *ud)
+{
+    sonic_ws *ws = ud;
+    sonic_ws_message m = {data, n, opcode, 0, true, true};
+
+    (void)flags;
+    ws->handler->on_message(ws, &m, ws->ud);
+    return sonic__ws_is_plain(ws);
+}
+
+static const struct sonic__ws_sink plain_sink = {
+    .on_message = on_plain_message,
+};
+
 /* ---- bytes ------------------------------------------------------------ */
 
+/* What sonic__ws_parse returned, and what follows from it. */
 static void
-receive_frames(sonic_ws *ws, uint8_t *data, size_t len)
+parsed(sonic_ws *ws, int r, size_t len, const struct sonic__ws_progress *done)
 {
     sonic_stream *s = ws->stream;
-    struct sonic__ws_progress done;
     size_t left;
-    int r;
 
-    ws->flags |= SONIC__WS_PARSING;
-    r = sonic__ws_parse(&ws->parser, &ws->config->rules, &sink, ws, data, len,
-                        &done);
-    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
-    if (ws->stream != s)
-        return; /* it ended meanwhile */
-    if (done.trimmed > 0)
-        sonic_stream_trim(s, done.trimmed);
-    sonic_stream_consume(s, done.consumed);
+    if (done->trimmed > 0)
+        sonic_stream_trim(s, done->trimmed);
+    sonic_stream_consume(s, done->consumed);
     if (r < 0 && sonic__ws_phase(ws) == SONIC__WS_DATA)
         sonic__ws_violated(ws, r);
     if (sonic__ws_phase(ws) == SONIC__WS_NOISE) {
@@ -240,41 +251,115 @@ receive_frames(sonic_ws *ws, uint8_t *data, size_t len)
     }
     if (!goes_on(ws))
         return;
-    left = len - done.consumed - done.trimmed;
-    sonic__ws_arm(ws, r == 1 ? 1 : left + 1, done.want);
+    left = len - done->consumed - done->trimmed;
+    sonic__ws_arm(ws, r == 1 ? 1 : left + 1, done->want);
 }
 
+/* Bytes of frames, of which `taken` are done with. */
+static void
+receive_frames(sonic_ws *ws, uint8_t *data, size_t len, size_t taken)
+{
+    sonic_stream *s = ws->stream;
+    struct sonic__ws_progress done;
+    int r;
+
+    ws->flags |= SONIC__WS_PARSING;
+    r = sonic__ws_parse(&ws->parser, &ws->config->rules, &sink, ws,
+                        data + taken, len - taken, &done);
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
+    done.consumed += taken;
+    if (ws->stream == s) /* else it ended meanwhile */
+        parsed(ws, r, len, &done);
+}
+
+/* What of the bytes is plain messages is delivered, and the rest is left:
+ * how many bytes were taken, or the error that the connection fails with. */
+static inline ptrdiff_t
+receive_plain(sonic_ws *ws, uint8_t *data, size_t len)
+{
+    ptrdiff_t n;
+    bool paused;
+
+    ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
+    n = sonic__ws_parse_plain(&ws->parser, &ws->config->rules, &plain_sink, ws,
+                              data, len, &paused);
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
+    return n;
+}
+
+static void
+take_bytes(sonic_ws *ws, int err, uint8_t *data, size_t len)
+{
+    if (err < 0) {
+        sonic__ws_lost(ws, err);
+        return;
+    }
+    if (ws->more != NULL)
+        sonic__ws_keepalive_read(ws);
+    switch (sonic__ws_phase(ws)) {
+    case SONIC__WS_HEADS:
+        sonic__ws_open_bytes(ws, data, len);
+        break;
+    case SONIC__WS_DATA:
+        if (goes_on(ws)) /* else it was paused meanwhile: they wait */
+            receive_frames(ws, data, len, 0);
+        break;
+    case SONIC__WS_NOISE:
+        sonic_stream_consume(ws->stream, len);
+        sonic__ws_arm(ws, 1, 0);
+        break;
+    case SONIC__WS_SILENCE:
+        break;
+    }
+}
+
+/* The plain messages are taken; n is what receive_plain returned. */
+static SONIC__RARELY void
+take_rest(sonic_ws *ws, sonic_stream *s, uint8_t *data, size_t len, ptrdiff_t n)
+{
+    struct sonic__ws_progress done = {.consumed = len};
+
+    if (s != ws->stream)
+        return; /* it ended meanwhile */
+    if (n >= 0 && goes_on(ws)) {
+        receive_frames(ws, data, len, (size_t)n);
+        return;
+    }
+    if (n >= 0)
+        done.consumed = (size_t)n;
+    parsed(ws, n < 0 ? (int)n : 1, len, &done);
+}
+
+static SONIC__RARELY void
+on_other_bytes(sonic_stream *s, int err, uint8_t *data, size_t len,
+               sonic_ws *ws)
+{
+    if (s == ws->stream) { /* else it is one of a connection before this one */
+        ws->flags &= (uint8_t)~SONIC__WS_ARMED;
+        take_bytes(ws, err, data, len);
+    }
+    sonic__ws_drop(ws);
+}
+
+/* Most often all that came is whole messages, and they go on. */
 static void
 on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
 {
     sonic_ws *ws = ud;
+    ptrdiff_t n;
 
-    if (s != ws->stream) { /* one of a connection before this one */
-        sonic__ws_drop(ws);
+    if (err != 0 || s != ws->stream || !sonic__ws_is_plain(ws) ||
+        !sonic__ws_parser_plain(&ws->parser, &ws->config->rules)) {
+        on_other_bytes(s, err, data, len, ws);
         return;
     }
-    ws->flags &= (uint8_t)~SONIC__WS_ARMED;
-    if (err == 0 && ws->more != NULL)
-        sonic__ws_keepalive_read(ws);
-    if (err == 0) {
-        switch (sonic__ws_phase(ws)) {
-        case SONIC__WS_HEADS:
-            sonic__ws_open_bytes(ws, data, len);
-            break;
-        case SONIC__WS_DATA:
-            if (goes_on(ws)) /* else it was paused meanwhile: they wait */
-                receive_frames(ws, data, len);
-            break;
-        case SONIC__WS_NOISE:
-            sonic_stream_consume(s, len);
-            sonic__ws_arm(ws, 1, 0);
-            break;
-        case SONIC__WS_SILENCE:
-            break;
-        }
-    } else {
-        sonic__ws_lost(ws, err);
+    n = receive_plain(ws, data, len);
+    if (n == (ptrdiff_t)len && sonic__ws_is_plain(ws) && s == ws->stream) {
+        ws->flags |= SONIC__WS_ARMED;
+        ws->config->cork->again = true;
+        return;
     }
+    take_rest(ws, s, data, len, n);
     sonic__ws_drop(ws);
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/hint.h"
 #include "websocket/close.h"
 
 enum {
@@ -132,41 +133,59 @@ send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
     return send_masked(ws, fin, rsv, opcode, data, len);
 }
 
-/* As memcpy, without a call for the short ones. */
+/* As memcpy for n from 16 to 64, without a call. */
 static inline void
 copy(uint8_t *to, const uint8_t *from, size_t n)
 {
-    if (n < 16 || n > 64) {
-        if (n > 0)
-            memcpy(to, from, n);
-        return;
+    memcpy(to, from, 16);
+    if (n > 32) {
+        memcpy(to + 16, from + 16, 16);
+        memcpy(to + n - 32, from + n - 32, 16);
     }
-    for (size_t i = 0; i < n - 16; i += 16)
-        memcpy(to + i, from + i, 16);
     memcpy(to + n - 16, from + n - 16, 16);
+}
+
+/* The header of a server's short unfragmented message; 2 or 4 bytes. */
+static inline size_t
+short_head(uint8_t *to, enum sonic_ws_opcode opcode, size_t len)
+{
+    to[0] = (uint8_t)(0x80 | (unsigned)opcode);
+    to[1] = (uint8_t)len;
+    if (len <= 125)
+        return 2;
+    to[1] = 126;
+    to[2] = (uint8_t)(len >> 8);
+    to[3] = (uint8_t)len;
+    return 4;
 }
 
 /* A server's unfragmented message, when it is short: most of them.  Encoded
  * straight into the queue. */
-static inline int
+static int
 send_short(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
            size_t len)
 {
     uint8_t *to = sonic_stream_reserve(ws->stream, 4 + len);
-    size_t head = 2;
+    size_t head;
 
     if (to == NULL) /* as it would be done otherwise, with its error */
         return send_plain(ws, true, 0, (uint8_t)opcode, data, len);
-    to[0] = (uint8_t)(0x80 | (unsigned)opcode);
-    to[1] = (uint8_t)len;
-    if (len > 125) {
-        to[1] = 126;
-        to[2] = (uint8_t)(len >> 8);
-        to[3] = (uint8_t)len;
-        head = 4;
-    }
-    copy(to + head, data, len);
+    head = short_head(to, opcode, len);
+    if (len > 0)
+        memcpy(to + head, data, len);
     return sent(ws, sonic_stream_commit(ws->stream, head + len));
+}
+
+/* Is this stream's callback on the stack, with room in the cork?  Then it may
+ * be used where nothing but a plain message is sent. */
+static inline bool
+may_cork(const sonic_ws *ws, const sonic_cork *c, enum sonic_ws_opcode opcode,
+         size_t room)
+{
+    return c->stream == ws->stream && ws->more == NULL &&
+           sonic__ws_is(ws, SONIC__WS_SERVER, SONIC__WS_SERVER,
+                        SONIC__WS_STATE_OPEN) &&
+           (unsigned)opcode - 1 <= 1 && room <= (size_t)(c->end - c->at);
 }
 
 int
@@ -262,17 +281,40 @@ refusal(const sonic_ws *ws, enum sonic_ws_opcode opcode)
     return part_of(ws) != 0 ? SONIC_EWS_FRAGMENT : 0;
 }
 
-int
-sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
-              size_t len)
+static SONIC__RARELY int
+send_message(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+             size_t len)
 {
     int err = refusal(ws, opcode);
 
     if (err < 0)
         return err;
+    if (len < SHORT && may_cork(ws, ws->config->cork, opcode, len + 4)) {
+        sonic_cork *c = ws->config->cork;
+
+        c->at += short_head(c->at, opcode, len);
+        if (len > 0)
+            memcpy(c->at, data, len);
+        c->at += len;
+        return 0;
+    }
     if (len < SHORT && (ws->flags & SONIC__WS_SERVER))
         return send_short(ws, opcode, data, len);
     return send_frame(ws, true, 0, (uint8_t)opcode, data, len);
+}
+
+int
+sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+              size_t len)
+{
+    sonic_cork *c = ws->config->cork;
+
+    if (len - 16 > 48 || !may_cork(ws, c, opcode, 2 + len))
+        return send_message(ws, opcode, data, len);
+    (void)short_head(c->at, opcode, len);
+    copy(c->at + 2, data, len);
+    c->at += 2 + len;
+    return 0;
 }
 
 int

@@ -11,6 +11,8 @@
 #ifndef SONICIO_WEBSOCKET_SESSION_H
 #define SONICIO_WEBSOCKET_SESSION_H
 
+#include <string.h>
+
 #include <sonicio/timer.h>
 #include <sonicio/url.h>
 #include <sonicio/websocket.h>
@@ -23,6 +25,7 @@
  * one of its own gets a copy. */
 struct sonic__ws_config {
     sonic_io *io;
+    sonic_cork *cork; /* the io's */
     unsigned refs;
     bool server;
     struct sonic__ws_rules rules;
@@ -126,7 +129,7 @@ struct sonic_ws {
     uint32_t subprotocol : 8; /* index in the settings */
     uint16_t refs;
     uint8_t flags;
-    uint8_t state; /* session.def */
+    uint8_t state; /* session.def; behind the flags, see sonic__ws_is */
 };
 
 /* State numbers of session.def that are of use outside. */
@@ -161,6 +164,29 @@ sonic__ws_phase(const sonic_ws *ws)
     default:
         return SONIC__WS_SILENCE;
     }
+}
+
+/* Has it these flags of the mask, in this state?  One comparison. */
+static inline bool
+sonic__ws_is(const sonic_ws *ws, unsigned mask, unsigned flags, unsigned state)
+{
+    const uint8_t both[2] = {(uint8_t)mask, 0xff};
+    const uint8_t want[2] = {(uint8_t)flags, (uint8_t)state};
+    uint16_t m, w, have;
+
+    memcpy(&m, both, sizeof m);
+    memcpy(&w, want, sizeof w);
+    memcpy(&have, &ws->flags, sizeof have);
+    return (have & m) == w;
+}
+
+/* Open, its data pushed, and none of what is needed sometimes. */
+static inline bool
+sonic__ws_is_plain(const sonic_ws *ws)
+{
+    return ws->more == NULL &&
+           sonic__ws_is(ws, SONIC__WS_PUSHING | SONIC__WS_PAUSED,
+                        SONIC__WS_PUSHING, SONIC__WS_STATE_OPEN);
 }
 
 static inline bool

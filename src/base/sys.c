@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hint.h"
+
 enum { NS_PER_MS = 1000000 };
 #define NS_PER_S INT64_C(1000000000)
 
@@ -267,27 +269,30 @@ k_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev, void *ud)
 
 /* The plain call where it can say what is meant; nanoseconds with
  * epoll_pwait2(2), or, before Linux 5.11, milliseconds rounded up. */
+/* A timeout finer than epoll_wait(2) has. */
+static SONIC__RARELY int
+wait_finely(int epfd, struct epoll_event *ev, int max, int64_t timeout)
+{
+    int64_t ms = (timeout - 1) / NS_PER_MS + 1;
+#ifdef SYS_epoll_pwait2
+    struct timespec t;
+    long ret = syscall(SYS_epoll_pwait2, epfd, ev, max,
+                       timespec_of(timeout, &t), NULL, (size_t)0);
+
+    if (ret >= 0 || (errno != ENOSYS && errno != EPERM))
+        return ret < 0 ? -errno : (int)ret;
+#endif
+    SYS(epoll_wait(epfd, ev, max, ms > INT32_MAX ? INT32_MAX : (int)ms));
+}
+
 static int
 k_epoll_wait(int epfd, struct epoll_event *ev, int max, int64_t timeout,
              void *ud)
 {
-    int64_t ms;
-
     (void)ud;
-    if (timeout <= 0)
-        SYS(epoll_wait(epfd, ev, max, timeout < 0 ? -1 : 0));
-#ifdef SYS_epoll_pwait2
-    {
-        struct timespec t;
-        long ret = syscall(SYS_epoll_pwait2, epfd, ev, max,
-                           timespec_of(timeout, &t), NULL, (size_t)0);
-
-        if (ret >= 0 || (errno != ENOSYS && errno != EPERM))
-            return ret < 0 ? -errno : (int)ret;
-    }
-#endif
-    ms = (timeout - 1) / NS_PER_MS + 1;
-    SYS(epoll_wait(epfd, ev, max, ms > INT32_MAX ? INT32_MAX : (int)ms));
+    if (timeout > 0)
+        return wait_finely(epfd, ev, max, timeout);
+    SYS(epoll_wait(epfd, ev, max, timeout < 0 ? -1 : 0));
 }
 
 static int

@@ -30,14 +30,21 @@ fd_readv(sonic_stream *s, const struct iovec *iov, int n)
 }
 
 static ssize_t
+socket_write(sonic_stream *s, const void *buf, size_t len)
+{
+    const sonic_sys *sys = s->object.io->sys;
+
+    return sys->send(s->object.fd, buf, len, MSG_NOSIGNAL, sys->ud);
+}
+
+static ssize_t
 socket_writev(sonic_stream *s, const struct iovec *iov, int n)
 {
     const sonic_sys *sys = s->object.io->sys;
     struct msghdr m = {0};
 
     if (n == 1)
-        return sys->send(s->object.fd, iov->iov_base, iov->iov_len,
-                         MSG_NOSIGNAL, sys->ud);
+        return socket_write(s, iov->iov_base, iov->iov_len);
     m.msg_iov = (struct iovec *)(uintptr_t)iov;
     m.msg_iovlen = (size_t)n;
     return sys->sendmsg(s->object.fd, &m, MSG_NOSIGNAL, sys->ud);
@@ -77,6 +84,7 @@ static const struct sonic__stream_class tcp_class = {
     .read = socket_read,
     .readv = fd_readv,
     .writev = socket_writev,
+    .write = socket_write,
     .shutdown = socket_shutdown,
     .short_is_dry = true,
 };
@@ -92,6 +100,7 @@ static const struct sonic__stream_class socket_class = {
     .read = socket_read,
     .readv = fd_readv,
     .writev = socket_writev,
+    .write = socket_write,
     .shutdown = socket_shutdown,
 };
 
@@ -146,5 +155,7 @@ sonic__stream_attach(sonic_stream *s, int fd)
     o->bits = 0;
     o->bits2 = SONIC__CONNECTED;
     o->error = 0;
+    if (o->io->cork_wq == NULL)
+        sonic__cork_prepare(o->io); /* or the first dispatch does */
     return 0;
 }

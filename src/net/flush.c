@@ -90,8 +90,8 @@ take_prefix(struct sonic__block *b, size_t n)
 }
 
 /* The system has taken the first n bytes. */
-static void
-advance(sonic_stream *s, size_t n)
+void
+sonic__write_advance(sonic_stream *s, size_t n)
 {
     struct sonic__wq *q = s->wq;
     struct sonic__block *b;
@@ -120,42 +120,6 @@ advance(sonic_stream *s, size_t n)
     }
 }
 
-/* The usual case: the queue is one block of small data, and the system takes
- * all of it.  False when it is not, or did not: nothing has changed then but
- * what the system took. */
-bool
-sonic__flush_simple(sonic_stream *s)
-{
-    struct sonic__wq *q = s->wq;
-    struct sonic__block *b = q->head;
-    sonic_io *io = s->object.io;
-    struct iovec v;
-    ssize_t n;
-
-    if (b == NULL || b != q->tail || b->cap != SONIC__BLOCK_LARGEST ||
-        b->len == 0 || b->n_prefix != 0 || q->spare != NULL ||
-        !(s->object.ready & SONIC__WRITE) || (s->object.flags & SONIC__CLOSED))
-        return false;
-    v = (struct iovec){b->data, b->len};
-    n = sonic__stream_class(s)->writev(s, &v, 1);
-    if (n != (ssize_t)b->len) {
-        n = sonic__write_judge(s, n);
-        if (n > 0)
-            advance(s, (size_t)n);
-        return false;
-    }
-    io->stats.writes++;
-    io->stats.bytes_out += (uint64_t)n;
-    q->bytes = 0;
-    q->room = 0;
-    q->started = false;
-    q->head = q->tail = NULL;
-    b->data = b->bytes;
-    b->len = 0;
-    q->spare = b;
-    return true;
-}
-
 int
 sonic_stream_flush(sonic_stream *s)
 {
@@ -163,6 +127,7 @@ sonic_stream_flush(sonic_stream *s)
     struct iovec iov[SONIC__IOV_MAX];
     ssize_t n = 1;
 
+    sonic__uncork(s);
     if (s->wq == NULL || o->fd < 0)
         return o->error < 0 ? o->error : 0;
     while (n > 0 && s->wq->head != NULL && (o->ready & SONIC__WRITE)) {
@@ -172,7 +137,7 @@ sonic_stream_flush(sonic_stream *s)
         if (parts > 0)
             n = sonic__write_judge(s, n);
         if (n > 0 || parts == 0)
-            advance(s, (size_t)n);
+            sonic__write_advance(s, (size_t)n);
         if (parts == 0)
             n = 1; /* empty writes: they are done */
     }
@@ -349,7 +314,7 @@ sonic_stream_async_drain(sonic_stream *s, sonic_stream_fn *cb, void *ud)
         err = s->object.error;
     else if (s->wq != NULL && s->wq->drain != NULL)
         err = -EBUSY;
-    else if (s->wq == NULL && sonic__write_queue(s) == NULL)
+    else if (sonic__write_queue(s) == NULL)
         err = -ENOMEM;
     sonic__op_begin(io);
     if (err < 0) {
@@ -368,6 +333,10 @@ sonic_stream_async_drain(sonic_stream *s, sonic_stream_fn *cb, void *ud)
 size_t
 sonic_stream_queued(const sonic_stream *s)
 {
+    const sonic_cork *c = &s->object.io->cork;
+
+    if (c->stream == s)
+        return SONIC__BLOCK_LARGEST - (size_t)(c->end - c->at);
     return s->wq != NULL ? s->wq->bytes : 0;
 }
 
@@ -408,6 +377,10 @@ sonic__write_free(sonic_stream *s)
 void
 sonic__net_free(sonic_io *io)
 {
+    if (io->cork_wq != NULL) {
+        io->cork_wq->next.spare = io->spare_wq;
+        io->spare_wq = io->cork_wq;
+    }
     while (io->spare_wq != NULL) {
         struct sonic__wq *q = io->spare_wq;
 

@@ -95,8 +95,8 @@ move_to_block(sonic_stream *s)
 }
 
 /* After a callback: decide where what it left lies until the next. */
-static void
-settle(sonic_stream *s)
+void
+sonic__read_settle(sonic_stream *s)
 {
     struct sonic__pool *p = &s->object.io->pool;
     struct sonic_mirror *m = s->u.mirror;
@@ -117,32 +117,19 @@ settle(sonic_stream *s)
 
 /* A callback has returned: what it queued for this stream goes out in one
  * call, then the buffer that it may refer to is let go. */
-void
-sonic__dispatch_end(sonic_stream *s)
+static void
+dispatch_end(sonic_stream *s)
 {
-    struct sonic_mirror *m;
-
-    if (s->wq != NULL) {
-        if (sonic__flush_simple(s) && !(s->object.bits2 & SONIC__WRITE_SHUT) &&
-            s->wq->drain == NULL)
-            sonic__write_release(s);
-        else
-            sonic__write_run(s);
-    }
-    m = s->u.mirror;
-    if (m == NULL)
-        return;
-    if (m->used == 0 && !(s->object.bits & SONIC__READ_IN_BLOCK)) {
-        s->u.mirror = NULL;
-        sonic__pool_return(&s->object.io->pool, m);
-        return;
-    }
-    settle(s);
+    if (sonic__corked(s))
+        sonic__cork_send(s);
+    if (s->wq != NULL)
+        sonic__write_run(s);
+    sonic__read_settle(s);
 }
 
 /* Run a callback as this stream's dispatch. */
-static void
-complete(sonic_stream *s, int err, size_t n)
+void
+sonic__read_complete(sonic_stream *s, int err, size_t n)
 {
     sonic_io *io = s->object.io;
     sonic_stream *outer = io->dispatching;
@@ -152,31 +139,34 @@ complete(sonic_stream *s, int err, size_t n)
     set_kind(s, SONIC__READ_NONE);
     s->object.bits &= (uint8_t)~SONIC__READ_CANCEL;
     io->dispatching = s;
+    io->cork.again = false;
+    sonic__cork_open(s);
     sonic__complete_begin(io);
     if (kind == SONIC__READ_LEND)
         op.cb.lend(s, err, rest_data(s), sonic_stream_buffered(s), op.ud);
     else
         op.cb.read(s, err, n, op.ud);
+    if (io->cork.again && kind == SONIC__READ_LEND) {
+        io->cork.again = false;
+        sonic_stream_lend_again(s, SIZE_MAX);
+    }
     sonic__complete_end(io);
     io->dispatching = outer;
-    sonic__dispatch_end(s);
+    dispatch_end(s);
 }
 
 /* What a read said: bytes, or 0 after which the loop waits, or an error that
  * ends the operation. */
-static ssize_t
-judge(sonic_stream *s, ssize_t n, size_t asked)
+ssize_t
+sonic__read_judge(sonic_stream *s, ssize_t n, size_t asked)
 {
     struct sonic__object *o = &s->object;
 
-    o->io->stats.reads++;
     if (n > 0) {
-        o->io->stats.bytes_in += (uint64_t)n;
-        if ((size_t)n < asked && sonic__stream_class(s)->short_is_dry &&
-            !(o->ready & SONIC__HUP))
-            sonic__await(o, SONIC__READ);
+        sonic__read_count(s, (size_t)n, asked);
         return n;
     }
+    o->io->stats.reads++;
     if (n == 0) {
         o->bits |= SONIC__READ_EOF;
         return SONIC_EOF;
@@ -218,12 +208,12 @@ fill(sonic_stream *s)
         return err;
     m = s->u.mirror;
     room = m->size - m->used;
-    n = judge(s, sonic__stream_class(s)->read(s, sonic__mirror_tail(m), room),
-              room);
+    n = sonic__read_judge(
+        s, sonic__stream_class(s)->read(s, sonic__mirror_tail(m), room), room);
     if (n > 0)
         m->used += (size_t)n;
     else
-        settle(s); /* it waits with little, or nothing */
+        sonic__read_settle(s); /* it waits with little, or nothing */
     return n;
 }
 
@@ -243,7 +233,7 @@ try_lend(sonic_stream *s)
     }
     if (n == 0)
         return (s->object.ready & SONIC__READ) != 0; /* EINTR */
-    complete(s, n < 0 ? (int)n : 0, 0);
+    sonic__read_complete(s, n < 0 ? (int)n : 0, 0);
     return true;
 }
 
@@ -258,7 +248,7 @@ take_rest(sonic_stream *s, uint8_t *buf, size_t len)
     if (n > 0) {
         memcpy(buf, rest_data(s), n);
         sonic_stream_consume(s, n);
-        settle(s);
+        sonic__read_settle(s);
     }
     return n;
 }
@@ -274,7 +264,7 @@ read_once(sonic_stream *s, uint8_t *buf, size_t len)
         return SONIC_EOF;
     if (!(s->object.ready & SONIC__READ))
         return 0;
-    return judge(s, sonic__stream_class(s)->read(s, buf, len), len);
+    return sonic__read_judge(s, sonic__stream_class(s)->read(s, buf, len), len);
 }
 
 static ssize_t
@@ -293,7 +283,7 @@ read_vector(sonic_stream *s)
         return SONIC_EOF;
     if (!(s->object.ready & SONIC__READ))
         return 0;
-    asked = (size_t)judge(
+    asked = (size_t)sonic__read_judge(
         s, sonic__stream_class(s)->readv(s, iov, (int)s->rd.len), asked);
     if ((ssize_t)asked > 0)
         s->rd.done = asked;
@@ -319,7 +309,7 @@ try_read(sonic_stream *s)
     } while (n > 0 && kind == SONIC__READ_ALL && s->rd.done < s->rd.len);
     if (n == 0)
         return (s->object.ready & SONIC__READ) != 0; /* EINTR */
-    complete(s, n < 0 ? (int)n : 0, s->rd.done);
+    sonic__read_complete(s, n < 0 ? (int)n : 0, s->rd.done);
     return true;
 }
 
@@ -353,56 +343,13 @@ sonic__read_run(sonic_stream *s)
             break;
         }
         if (err < 0)
-            complete(s, err, s->rd.done);
+            sonic__read_complete(s, err, s->rd.done);
         else if (kind_of(s) == SONIC__READ_LEND ? !try_lend(s) : !try_read(s))
             break;
     }
     o->bits &= (uint8_t)~SONIC__READ_BUSY;
     if (o->flags & SONIC__CLOSED)
         sonic__read_drop_buffer(s);
-}
-
-/* The usual case on the shortest way: whatever comes is lent, the stream holds
- * nothing, and bytes may be there.  False when it is another case. */
-bool
-sonic__lend_simply(sonic_stream *s)
-{
-    struct sonic__object *o = &s->object;
-    sonic_io *io = o->io;
-    sonic_stream *outer = io->dispatching;
-    struct sonic_mirror *m = io->pool.spare[0];
-    ssize_t n;
-
-    if (o->bits != SONIC__READ_LEND || !(o->ready & SONIC__READ) ||
-        o->flags != SONIC__REGISTERED || s->u.mirror != NULL ||
-        s->rd.len != 1 || o->error != 0 || m == NULL ||
-        !sonic__may_complete(io))
-        return false;
-    o->bits |= SONIC__READ_BUSY;
-    io->pool.spare[0] = m->next;
-    io->pool.spare_bytes -= m->size;
-    io->pool.lent++;
-    s->u.mirror = m;
-    n = judge(s, sonic__stream_class(s)->read(s, m->base, m->size), m->size);
-    if (n > 0) {
-        m->used = (size_t)n;
-        o->bits &= (uint8_t)~SONIC__READ_KIND;
-        io->dispatching = s;
-        sonic__complete_begin(io);
-        s->rd.cb.lend(s, 0, m->base, (size_t)n, s->rd.ud);
-        sonic__complete_end(io);
-        io->dispatching = outer;
-        sonic__dispatch_end(s);
-    } else {
-        sonic__read_drop_buffer(s);
-        if (n < 0)
-            complete(s, (int)n, 0);
-    }
-    o->bits &= (uint8_t)~SONIC__READ_BUSY;
-    if (o->bits == SONIC__READ_NONE && o->flags == SONIC__REGISTERED)
-        return true; /* nothing more is wanted */
-    return o->bits == SONIC__READ_LEND && o->flags == SONIC__REGISTERED &&
-           !(o->ready & SONIC__READ) && sonic_stream_buffered(s) < s->rd.len;
 }
 
 size_t
@@ -436,8 +383,8 @@ begin(sonic_stream *s, enum sonic__read_kind kind, int *err)
     return true;
 }
 
-static void
-start(sonic_stream *s)
+void
+sonic__read_start(sonic_stream *s)
 {
     if (sonic__may_complete(s->object.io))
         sonic__read_run(s);
@@ -460,7 +407,7 @@ begin_read(sonic_stream *s, enum sonic__read_kind kind, void *buf, size_t len,
     }
     s->rd = (struct sonic__read_op){
         .cb.read = cb, .ud = ud, .buf = buf, .len = len};
-    start(s);
+    sonic__read_start(s);
 }
 
 void
@@ -492,79 +439,4 @@ sonic_stream_async_readv(sonic_stream *s, const struct iovec *iov, int n,
     }
     begin_read(s, SONIC__READ_VECTOR, (void *)(uintptr_t)iov, (size_t)n, cb,
                ud);
-}
-
-static void
-refuse_lend(sonic_stream *s, sonic_lend_fn *cb, void *ud)
-{
-    sonic_io *io = s->object.io;
-    int err = 0;
-
-    (void)begin(s, SONIC__READ_LEND, &err);
-    sonic__complete_begin(io);
-    cb(s, err, NULL, 0, ud);
-    sonic__refuse_end(io);
-}
-
-void
-sonic_stream_lend(sonic_stream *s, size_t min, size_t want, sonic_lend_fn *cb,
-                  void *ud)
-{
-    struct sonic__object *o = &s->object;
-
-    if ((o->bits & SONIC__READ_KIND) || (o->flags & SONIC__CLOSED) ||
-        !(o->bits2 & SONIC__CONNECTED)) {
-        refuse_lend(s, cb, ud);
-        return;
-    }
-    sonic__op_begin(o->io);
-    o->bits |= SONIC__READ_LEND;
-    s->rd.cb.lend = cb;
-    s->rd.ud = ud;
-    s->rd.len = min > 0 ? min : 1;
-    s->rd.done = want;
-    if (!(o->bits & SONIC__READ_BUSY))
-        start(s);
-}
-
-/* Outside its callbacks nobody looks at the buffer: it may go now. */
-static void
-consumed(sonic_stream *s)
-{
-    if (!(s->object.bits & SONIC__READ_BUSY))
-        settle(s);
-}
-
-void
-sonic_stream_consume(sonic_stream *s, size_t n)
-{
-    size_t have = sonic_stream_buffered(s);
-
-    if (n > have)
-        n = have;
-    if (n == 0)
-        return;
-    if (s->object.bits & SONIC__READ_IN_BLOCK) {
-        s->u.block->data += n;
-        s->u.block->len -= n;
-    } else {
-        sonic__mirror_drop(s->u.mirror, n);
-    }
-    consumed(s);
-}
-
-void
-sonic_stream_trim(sonic_stream *s, size_t n)
-{
-    size_t have = sonic_stream_buffered(s);
-
-    if (n > have)
-        n = have;
-    if (n == 0)
-        return;
-    if (s->object.bits & SONIC__READ_IN_BLOCK)
-        s->u.block->len -= n;
-    else
-        s->u.mirror->used -= n;
-    consumed(s);
 }

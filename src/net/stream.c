@@ -31,12 +31,11 @@ sonic__stream_reading(const struct sonic__object *o)
 }
 
 void
-sonic__stream_run(struct sonic__object *o)
+sonic__stream_go_on(sonic_stream *s)
 {
-    sonic_stream *s = (sonic_stream *)o;
+    struct sonic__object *o = &s->object;
 
-    if ((o->bits & SONIC__READ_KIND) != SONIC__READ_NONE &&
-        !sonic__lend_simply(s))
+    if ((o->bits & SONIC__READ_KIND) != SONIC__READ_NONE)
         sonic__read_run(s);
     if (s->wq != NULL)
         sonic__write_run(s);
@@ -56,6 +55,7 @@ sonic__stream_close(struct sonic__object *o)
 
     if (c != NULL)
         sonic__connect_cancel(c);
+    sonic__uncork(s);
     if ((o->bits2 & SONIC__RESET) && o->fd >= 0)
         sys->setsockopt(o->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now,
                         sys->ud);
@@ -245,6 +245,7 @@ sonic_stream_shutdown(sonic_stream *s)
         return -ENOTCONN;
     if (o->bits2 & SONIC__WRITE_SHUT)
         return 0;
+    sonic__uncork(s);
     o->bits2 |= SONIC__WRITE_SHUT;
     if (s->wq != NULL)
         s->wq->room = 0; /* nothing more may be queued */

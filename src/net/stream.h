@@ -17,8 +17,9 @@ struct sonic__stream_class {
     /* As recv(2) and readv(2): 0 is the end of the stream. */
     ssize_t (*read)(sonic_stream *s, void *buf, size_t len);
     ssize_t (*readv)(sonic_stream *s, const struct iovec *iov, int n);
-    /* As writev(2), and never SIGPIPE. */
+    /* As writev(2), and never SIGPIPE.  write may be NULL. */
     ssize_t (*writev)(sonic_stream *s, const struct iovec *iov, int n);
+    ssize_t (*write)(sonic_stream *s, const void *buf, size_t len);
     int (*shutdown)(sonic_stream *s);
     sonic_stream *(*next_layer)(const sonic_stream *s); /* may be NULL */
     bool short_is_dry; /* a short read or write has emptied or filled it */
@@ -110,6 +111,18 @@ sonic__stream_class(const sonic_stream *s)
     return (const struct sonic__stream_class *)(const void *)s->object.cls;
 }
 
+static inline ssize_t
+sonic__stream_write(sonic_stream *s, const void *buf, size_t len)
+{
+    const struct sonic__stream_class *cls = sonic__stream_class(s);
+    struct iovec v;
+
+    if (cls->write != NULL)
+        return cls->write(s, buf, len);
+    v = (struct iovec){(void *)(uintptr_t)buf, len};
+    return cls->writev(s, &v, 1);
+}
+
 static inline bool
 sonic__stream_closed(const sonic_stream *s)
 {
@@ -123,6 +136,7 @@ struct sonic__stream_more *sonic__stream_more(sonic_stream *s);
 void sonic__stream_close(struct sonic__object *o);
 void sonic__stream_destroy(struct sonic__object *o);
 void sonic__stream_run(struct sonic__object *o);
+void sonic__stream_go_on(sonic_stream *s); /* what is pending */
 bool sonic__stream_reading(const struct sonic__object *o);
 /* Give a new stream its connected descriptor; it owns fd when 0 is
  * returned. */
@@ -149,16 +163,50 @@ sonic__write_release(sonic_stream *s)
     s->wq = NULL;
 }
 
+void sonic__cork_pull(sonic_stream *s); /* what it holds is queued */
+
+static inline bool
+sonic__corked(const sonic_stream *s)
+{
+    return s->object.io->cork.stream == s;
+}
+
+static inline void
+sonic__uncork(sonic_stream *s)
+{
+    if (sonic__corked(s))
+        sonic__cork_pull(s);
+}
+
 /* Of the blocking twins: take the operation of ud away without its callback.
  * Returns the bytes that it moved. */
 size_t sonic__read_abandon(sonic_stream *s, const void *ud);
 size_t sonic__write_abandon(sonic_stream *s, const void *ud);
 
-/* read.c */
+/* read.c, lend.c */
 void sonic__read_run(sonic_stream *s);
-bool sonic__lend_simply(sonic_stream *s);
+void sonic__read_start(sonic_stream *s);
+/* A read brought n of the bytes that were asked for, n > 0. */
+static inline void
+sonic__read_count(sonic_stream *s, size_t n, size_t asked)
+{
+    struct sonic__object *o = &s->object;
+
+    o->io->stats.reads++;
+    o->io->stats.bytes_in += n;
+    if (n < asked && sonic__stream_class(s)->short_is_dry &&
+        !(o->ready & SONIC__HUP))
+        sonic__await(o, SONIC__READ);
+}
+ssize_t sonic__read_judge(sonic_stream *s, ssize_t n, size_t asked);
+void sonic__read_complete(sonic_stream *s, int err, size_t n);
+void sonic__read_settle(sonic_stream *s);
 void sonic__read_drop_buffer(sonic_stream *s);
-void sonic__dispatch_end(sonic_stream *s);
+
+/* cork.c */
+void sonic__cork_prepare(sonic_io *io);
+void sonic__cork_open(sonic_stream *s);
+void sonic__cork_send(sonic_stream *s); /* its dispatch ends */
 
 /* write.c, flush.c, cancel.c */
 enum {
@@ -169,7 +217,8 @@ enum {
                              next block */
 };
 struct sonic__wq *sonic__write_queue(sonic_stream *s); /* NULL: no memory */
-bool sonic__flush_simple(sonic_stream *s);
+void sonic__write_marks(const sonic_stream *s, struct sonic__wq *q);
+void sonic__write_advance(sonic_stream *s, size_t n);
 ssize_t sonic__write_judge(sonic_stream *s, ssize_t n);
 size_t sonic__low_water(const sonic_stream *s);
 void sonic__write_run(sonic_stream *s);

@@ -50,6 +50,7 @@ sonic_stream_set_marks(sonic_stream *s, size_t low, size_t high, size_t limit)
     m = sonic__stream_more(s);
     if (m == NULL)
         return -ENOMEM;
+    sonic__uncork(s);
     m->low = low;
     m->high = high;
     m->limit = limit;
@@ -62,12 +63,21 @@ sonic_stream_set_marks(sonic_stream *s, size_t low, size_t high, size_t limit)
 
 /* ---- the queue -------------------------------------------------------- */
 
+void
+sonic__write_marks(const sonic_stream *s, struct sonic__wq *q)
+{
+    q->high = high_water(s);
+    q->limit = queue_limit(s);
+}
+
 struct sonic__wq *
 sonic__write_queue(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
-    struct sonic__wq *q = s->wq;
+    struct sonic__wq *q;
 
+    sonic__uncork(s);
+    q = s->wq;
     if (q != NULL)
         return q;
     q = io->spare_wq; /* empty, and so as it should be */
@@ -79,8 +89,7 @@ sonic__write_queue(sonic_stream *s)
             return NULL;
         q->done_tail = &q->done;
     }
-    q->high = high_water(s);
-    q->limit = queue_limit(s);
+    sonic__write_marks(s, q);
     s->wq = q;
     return q;
 }
@@ -270,7 +279,7 @@ send_lent(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
 static bool
 over_limit(const sonic_stream *s, size_t n)
 {
-    size_t limit = queue_limit(s), bytes = s->wq != NULL ? s->wq->bytes : 0;
+    size_t limit = queue_limit(s), bytes = sonic_stream_queued(s);
 
     return n > limit || bytes > limit - n;
 }
@@ -281,12 +290,33 @@ sonic_stream_has_room(const sonic_stream *s, size_t n)
     return !over_limit(s, n);
 }
 
+/* Small, and the cork has room. */
+static bool
+send_corked(sonic_stream *s, const void *prefix, size_t n_prefix,
+            const void *buf, size_t len)
+{
+    sonic_cork *c = &s->object.io->cork;
+
+    if (c->stream != s || len >= REFER_MIN || n_prefix > SONIC__HEAD_MAX ||
+        n_prefix + len > (size_t)(c->end - c->at))
+        return false;
+    if (n_prefix > 0)
+        memcpy(c->at, prefix, n_prefix);
+    if (len > 0)
+        memcpy(c->at + n_prefix, buf, len);
+    c->at += n_prefix + len;
+    return true;
+}
+
 int
 sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
                          const void *buf, size_t len)
 {
-    int err = n_prefix > SONIC__HEAD_MAX ? -EINVAL : refusal(s);
+    int err;
 
+    if (send_corked(s, prefix, n_prefix, buf, len))
+        return 0;
+    err = n_prefix > SONIC__HEAD_MAX ? -EINVAL : refusal(s);
     if (err < 0)
         return err;
     if (sonic__write_queue(s) == NULL)
@@ -309,30 +339,6 @@ sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
     return above_high(s);
 }
 
-/* The queue for the first bytes of a dispatch: one that was used before, with
- * its block.  NULL when the case is not that simple. */
-static inline struct sonic__wq *
-first_queue(sonic_stream *s)
-{
-    const struct sonic__object *o = &s->object;
-    struct sonic__wq *q = o->io->spare_wq;
-
-    if (s->wq != NULL || q == NULL || q->spare == NULL ||
-        o->io->dispatching != s || s->more != NULL || o->error < 0 ||
-        (o->flags & SONIC__CLOSED) ||
-        (o->bits2 & (SONIC__CONNECTED | SONIC__WRITE_SHUT)) !=
-            SONIC__CONNECTED ||
-        !(o->ready & SONIC__WRITE))
-        return NULL;
-    o->io->spare_wq = q->next.spare;
-    q->high = HIGH_WATER;
-    q->limit = QUEUE_LIMIT;
-    q->head = q->tail = q->spare;
-    q->spare = NULL;
-    q->room = SONIC__BLOCK_LARGEST;
-    return s->wq = q;
-}
-
 int
 sonic_stream_send(sonic_stream *s, const void *buf, size_t len)
 {
@@ -342,11 +348,9 @@ sonic_stream_send(sonic_stream *s, const void *buf, size_t len)
 static uint8_t *
 reserve_slowly(sonic_stream *s, size_t n)
 {
-    struct sonic__wq *q = first_queue(s);
+    struct sonic__wq *q;
     struct sonic__block *b;
 
-    if (q != NULL && n <= q->room)
-        return q->tail->data;
     if (n > SONIC__RESERVE_MAX || refusal(s) < 0 ||
         sonic__write_queue(s) == NULL)
         return NULL;
@@ -363,8 +367,11 @@ reserve_slowly(sonic_stream *s, size_t n)
 uint8_t *
 sonic_stream_reserve(sonic_stream *s, size_t n)
 {
+    const sonic_cork *c = &s->object.io->cork;
     const struct sonic__wq *q = s->wq;
 
+    if (c->stream == s && n <= (size_t)(c->end - c->at))
+        return c->at;
     if (q != NULL && n <= q->room)
         return q->tail->data + q->tail->len;
     return reserve_slowly(s, n);
@@ -373,8 +380,13 @@ sonic_stream_reserve(sonic_stream *s, size_t n)
 int
 sonic_stream_commit(sonic_stream *s, size_t n)
 {
+    sonic_cork *c = &s->object.io->cork;
     struct sonic__wq *q = s->wq;
 
+    if (c->stream == s && n <= (size_t)(c->end - c->at)) {
+        c->at += n;
+        return 0;
+    }
     if (q == NULL || n > q->room)
         return SONIC_ESTATE; /* that was not reserved */
     q->tail->len += n;

@@ -64,15 +64,14 @@ epoll_remove(sonic_io *io, struct sonic__object *o)
     io->sys->epoll_ctl(w->fd, EPOLL_CTL_DEL, o->fd, NULL, io->sys->ud);
 }
 
-static uint32_t
+static inline uint32_t
 ready_of(uint32_t ev)
 {
-    uint32_t ready = 0;
+    uint32_t ready = (ev & EPOLLIN) / EPOLLIN * SONIC__READ +
+                     (ev & EPOLLOUT) / EPOLLOUT * SONIC__WRITE;
 
-    if (ev & EPOLLIN)
-        ready |= SONIC__READ;
-    if (ev & EPOLLOUT)
-        ready |= SONIC__WRITE;
+    if (!(ev & ~(uint32_t)(EPOLLIN | EPOLLOUT)))
+        return ready;
     if (ev & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
         ready |= SONIC__READ | SONIC__HUP; /* PRI: reads stop at the mark */
     if (ev & (EPOLLHUP | EPOLLERR)) /* both directions fail, and say why */

@@ -251,7 +251,8 @@ sonic_io_get_stats(const sonic_io *io, sonic_io_stats *out)
 {
     *out = io->stats;
     out->handlers = io->handlers;
-    out->objects--; /* the waker is not the caller's */
+    out->waits = io->stats.cycles; /* one each */
+    out->objects--;                /* the waker is not the caller's */
     out->buffers = io->pool.count;
     out->buffers_lent = io->pool.lent;
     out->buffer_bytes = io->pool.bytes;
@@ -261,4 +262,10 @@ const char *
 sonic_io_backend_name(const sonic_io *io)
 {
     return io->backend->name;
+}
+
+sonic_cork *
+sonic_io_cork(sonic_io *io)
+{
+    return &io->cork;
 }

@@ -53,9 +53,11 @@ write_eventfd(struct sonic__door *d)
         ;
 }
 
+/* After something was put where the loop looks. */
 static void
 wake(struct sonic__door *d)
 {
+    atomic_store(&d->knocked, true);
     if (atomic_exchange(&d->sleeping, false))
         write_eventfd(d);
 }
@@ -210,25 +212,6 @@ report_jobs(sonic_io *io)
     }
 }
 
-/* Say that the loop is about to block.  False when something came before it
- * was said: then it must not. */
-bool
-sonic__door_sleep(struct sonic__door *d)
-{
-    atomic_store(&d->sleeping, true);
-    if (atomic_load(&d->posts) == NULL && atomic_load(&d->jobs) == NULL &&
-        !atomic_load(&d->stop))
-        return true;
-    atomic_store(&d->sleeping, false);
-    return false;
-}
-
-void
-sonic__door_awake(struct sonic__door *d)
-{
-    atomic_store_explicit(&d->sleeping, false, memory_order_relaxed);
-}
-
 /* Nobody runs the loop now: whoever waits for sonic_io_fd is to see what was
  * posted meanwhile. */
 void
@@ -244,6 +227,9 @@ sonic__posts_take(sonic_io *io)
     struct sonic__door *d = io->door;
     struct sonic__post *p, *oldest_first = NULL;
 
+    atomic_store(&d->knocked, false); /* first: what comes now knocks again */
+    if (atomic_load(&d->stop) && !io->closed)
+        io->allowed = 0;
     report_jobs(io);
     if (io->posts != NULL ||
         atomic_load_explicit(&d->posts, memory_order_relaxed) == NULL)
@@ -373,10 +359,4 @@ bool
 sonic_io_stopped(const sonic_io *io)
 {
     return atomic_load(&io->door->stop);
-}
-
-bool
-sonic__stop_requested(const sonic_io *io)
-{
-    return atomic_load_explicit(&io->door->stop, memory_order_relaxed);
 }

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include <sonicio/io.h>
 #include <sonicio/timer.h>
@@ -62,6 +63,17 @@ struct sonic__object {
     uint8_t bits2; /* the class's own */
     int32_t error; /* the class's own */
 };
+
+/* Are ready, flags, bits and bits2 just these?  One comparison. */
+static inline bool
+sonic__object_is(const struct sonic__object *o, int ready, int flags, int bits,
+                 int bits2)
+{
+    const uint8_t want[4] = {(uint8_t)ready, (uint8_t)flags, (uint8_t)bits,
+                             (uint8_t)bits2};
+
+    return memcmp(&o->ready, want, sizeof want) == 0;
+}
 
 /* A slot outlives its object: an event that names an older generation is
  * stale and dropped. */
@@ -139,6 +151,8 @@ struct sonic_io {
     struct sonic_stream *dirty;       /* have unsent bytes to flush */
     struct sonic_stream *dispatching; /* flushed when its dispatch ends */
     struct sonic__wq *spare_wq;       /* write queues not in use */
+    struct sonic__wq *cork_wq;        /* the one that the cork fills */
+    sonic_cork cork;
 
     unsigned dispatched; /* completions on the stack */
     unsigned budget;
@@ -272,6 +286,7 @@ struct sonic__door {
     _Atomic(struct sonic__job *) jobs; /* done, to be reported */
     atomic_size_t posted;
     atomic_bool sleeping, shut, stop;
+    atomic_bool knocked; /* a post, a job or a stop since the last look */
     atomic_uint holders; /* the io and its workers */
     const sonic_sys *sys;
     sonic_mem mem;
@@ -289,13 +304,35 @@ sonic__complete_end(sonic_io *io)
         io->allowed = 0;
 }
 
+/* Say that the loop is about to block.  False when something came before it
+ * was said: then it must not. */
+static inline bool
+sonic__door_sleep(struct sonic__door *d)
+{
+    atomic_store(&d->sleeping, true);
+    if (!atomic_load(&d->knocked))
+        return true;
+    atomic_store(&d->sleeping, false);
+    return false;
+}
+
+static inline void
+sonic__door_awake(struct sonic__door *d)
+{
+    atomic_store_explicit(&d->sleeping, false, memory_order_relaxed);
+}
+
+static inline bool
+sonic__stop_requested(const sonic_io *io)
+{
+    return atomic_load_explicit(&io->door->stop, memory_order_relaxed);
+}
+
 /* Has anything come in? */
 static inline bool
 sonic__door_knocked(struct sonic__door *d)
 {
-    return atomic_load_explicit(&d->posts, memory_order_relaxed) != NULL ||
-           atomic_load_explicit(&d->jobs, memory_order_relaxed) != NULL ||
-           atomic_load_explicit(&d->stop, memory_order_relaxed);
+    return atomic_load_explicit(&d->knocked, memory_order_relaxed);
 }
 
 int sonic__door_new(sonic_io *io);
@@ -303,12 +340,9 @@ void sonic__door_shut(sonic_io *io);
 void sonic__door_hold(struct sonic__door *d);
 void sonic__door_drop(struct sonic__door *d);
 void sonic__door_job_done(struct sonic__door *d, struct sonic__job *job);
-bool sonic__door_sleep(struct sonic__door *d); /* false: something came */
 void sonic__door_wake_self(sonic_io *io);
-void sonic__door_awake(struct sonic__door *d);
 void sonic__posts_take(sonic_io *io);
 void sonic__post_run(sonic_io *io); /* the oldest that was taken */
-bool sonic__stop_requested(const sonic_io *io);
 
 /* Blocking jobs off the loop.  work runs on another thread (on the loop where
  * sys->single_threaded); done runs on the loop, exactly once, unless the io

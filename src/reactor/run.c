@@ -3,6 +3,8 @@
  * may end after any handler and the next one goes on where it was. */
 #include "reactor/reactor.h"
 
+#include "base/hint.h"
+
 enum {
     DIRECT_SLOTS = 8,  /* spin: few enough objects to ask each of them */
     DIRECT_TURNS = 32, /* spin: turns between two looks at the rest */
@@ -34,15 +36,16 @@ has_work(const sonic_io *io, bool guards)
            (guards && io->guards > 0) || sonic_io_posted(io) > 0;
 }
 
-static void
+static inline void
 run_event(sonic_io *io, const struct sonic__event *e)
 {
     const struct sonic__slot *s = &io->slots[e->slot];
+    struct sonic__object *o = s->owner;
 
-    if (s->generation != e->generation || s->owner == NULL)
+    if (s->generation != e->generation || o == NULL)
         return; /* closed by a handler of the same batch */
-    s->owner->ready |= (uint8_t)e->ready;
-    s->owner->cls->run(s->owner);
+    o->ready |= (uint8_t)e->ready;
+    o->cls->run(o);
 }
 
 /* The head of the queue.  It has no frame on the stack here, so this is where
@@ -69,7 +72,7 @@ run_due(sonic_io *io)
 }
 
 /* Run one item of what is ready.  False when nothing is left. */
-static bool
+static SONIC__RARELY bool
 step(sonic_io *io)
 {
     if (io->next_event < io->n_events)
@@ -85,7 +88,7 @@ step(sonic_io *io)
     return true;
 }
 
-static int64_t
+static SONIC__RARELY int64_t
 shorter(sonic_io *io, int64_t timeout, int64_t deadline)
 {
     int64_t now = sonic__now_slow(io), left;
@@ -94,7 +97,7 @@ shorter(sonic_io *io, int64_t timeout, int64_t deadline)
     return timeout < 0 || left < timeout ? left : timeout;
 }
 
-static void
+static SONIC__RARELY void
 take_queue(sonic_io *io)
 {
     io->taken = io->queue.head;
@@ -102,84 +105,114 @@ take_queue(sonic_io *io)
     io->queue.tail = &io->queue.head;
 }
 
+/* Send what is queued.  True when that brought something to run. */
+static SONIC__RARELY bool
+flush(sonic_io *io)
+{
+    uint64_t handlers = io->handlers;
+
+    sonic__flush_dirty(io); /* may complete what the caller waits for */
+    return io->dirty != NULL || io->handlers != handlers;
+}
+
 /* Everything ready has run: flush, wait, and collect what is ready next.
  * -EINTR when the wait brought nothing because a signal ended it. */
 static int
 gather(sonic_io *io, int64_t timeout)
 {
-    uint64_t handlers = io->handlers;
+    struct sonic__door *door = io->door;
     int n;
 
-    sonic__flush_dirty(io); /* may complete what the caller waits for */
-    if (io->queue.head != NULL || io->dirty != NULL || io->handlers != handlers)
+    if ((io->dirty != NULL && flush(io)) || io->queue.head != NULL)
         timeout = 0;
     if (timeout != 0 && io->heap_n > 0)
         timeout = shorter(io, timeout, io->heap[0].deadline);
-    if (timeout != 0 && !sonic__door_sleep(io->door))
+    if (timeout != 0 && !sonic__door_sleep(door))
         timeout = 0;
-    io->stats.cycles++;
     n = io->backend->wait(io, timeout);
-    if (timeout != 0)
-        sonic__door_awake(io->door);
+    sonic__door_awake(door);
     io->now_valid = false;
+    io->stats.cycles++;
     if (n < 0 && n != -EINTR)
         return n;
     io->next_event = 0;
     io->n_events = n > 0 ? (unsigned)n : 0;
-    io->stats.waits++;
     io->stats.events += io->n_events;
-    sonic__timers_collect(io);
-    if (sonic__door_knocked(io->door))
+    if (io->heap_n > 0)
+        sonic__timers_collect(io);
+    if (sonic__door_knocked(door))
         sonic__posts_take(io);
-    take_queue(io);
+    if (io->queue.head != NULL)
+        take_queue(io);
     return n == -EINTR ? n : 0;
 }
 
-static bool
+/* After each handler.  One that stops the io leaves nothing allowed. */
+static inline bool
 is_done(const sonic_io *io, const struct mode *m)
 {
-    return io->allowed == 0 || sonic__stop_requested(io) ||
-           (m->done != NULL && *m->done);
+    return io->allowed == 0 || (m->done != NULL && *m->done);
 }
 
 /* Run what is ready.  True when the run call is to end. */
-static bool
+static inline bool
 drain_ready(sonic_io *io, const struct mode *m)
 {
+    if (is_done(io, m))
+        return true;
     while (io->next_event < io->n_events) {
-        if (is_done(io, m))
-            return true;
         run_event(io, &io->events[io->next_event++]);
-    }
-    do {
         if (is_done(io, m))
             return true;
-    } while (step(io));
+    }
+    while (io->due != NULL || io->posts != NULL || io->taken != NULL) {
+        step(io);
+        if (is_done(io, m))
+            return true;
+    }
     return false;
+}
+
+enum { RUN_OVER = 1 };
+
+/* All that was ready has run.  How long may the wait be: *timeout; or
+ * RUN_OVER, or -ETIMEDOUT. */
+static SONIC__RARELY int
+consider(sonic_io *io, const struct mode *m, bool first, bool waited, bool idle,
+         int64_t *timeout)
+{
+    *timeout = m->wait && !io->closed ? -1 : 0;
+    if ((io->closed || m->work) && !has_work(io, m->guards && !io->closed))
+        return RUN_OVER;
+    if (m->once && (waited || (m->wait && !idle)))
+        return RUN_OVER;
+    if (m->deadline >= 0) {
+        *timeout = shorter(io, *timeout, m->deadline);
+        if (*timeout == 0 && !first && m->wait)
+            return -ETIMEDOUT;
+    }
+    return 0;
 }
 
 /* Returns 0, -ETIMEDOUT, or what went wrong in the wait. */
 static int
 turn(sonic_io *io, const struct mode *m)
 {
+    const bool simple = m->wait && m->work && !m->once && m->deadline < 0;
     uint64_t before = io->handlers;
     bool first = true, waited = false;
 
     for (;; first = false) {
-        int64_t timeout = m->wait && !io->closed ? -1 : 0;
-        int err;
+        int64_t timeout = -1;
+        int err = 0;
 
         if (drain_ready(io, m))
             return 0;
-        if ((io->closed || m->work) && !has_work(io, m->guards && !io->closed))
-            return 0;
-        if (m->once && (waited || (m->wait && io->handlers != before)))
-            return 0;
-        if (m->deadline >= 0) {
-            timeout = shorter(io, timeout, m->deadline);
-            if (timeout == 0 && !first && m->wait)
-                return -ETIMEDOUT;
-        }
+        if (!simple || io->pending == 0 || io->closed)
+            err = consider(io, m, first, waited, io->handlers == before,
+                           &timeout);
+        if (err != 0)
+            return err < 0 ? err : 0;
         err = gather(io, timeout);
         if (err < 0 && err != -EINTR)
             return err;
@@ -211,7 +244,7 @@ enter(sonic_io *io, uint64_t handlers)
     if (io->closed)
         return SONIC_ECLOSED;
     io->running = true;
-    io->allowed = handlers;
+    io->allowed = sonic__stop_requested(io) ? 0 : handlers;
     return 0;
 }
 

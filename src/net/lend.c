@@ -1,0 +1,224 @@
+/* Lending: the reader is shown the bytes where they were received. */
+#include "net/stream.h"
+
+#include "base/hint.h"
+
+/* ---- the usual case on the shortest way -------------------------------- */
+
+/* What the callback left in the buffer m that the pool believes to be spare,
+ * and in the queue. */
+static SONIC__RARELY void
+settle(sonic_stream *s, struct sonic_mirror *m)
+{
+    s->object.io->pool.spare_bytes -= m->size;
+    if (s->wq != NULL)
+        sonic__write_run(s);
+    sonic__read_settle(s);
+}
+
+/* As sonic__complete_begin and _end, where nothing else is on the stack. */
+static inline void
+call_back(sonic_stream *s, uint8_t *data, size_t n)
+{
+    sonic_io *io = s->object.io;
+
+    io->pending--;
+    io->handlers++;
+    io->dispatched = 1;
+    io->allowed -= io->allowed != UINT64_MAX;
+    s->rd.cb.lend(s, 0, data, n, s->rd.ud);
+    sonic__complete_end(io);
+}
+
+/* Lend the n bytes that were received into m, the pool's next spare buffer.
+ * It is in the pool again when this returns, unless something was left. */
+static inline void
+deliver(sonic_stream *s, struct sonic_mirror *m, size_t n)
+{
+    struct sonic__object *o = &s->object;
+    sonic_io *io = o->io;
+    struct sonic__pool *p = &io->pool;
+
+    p->spare[0] = m->next;
+    p->lent++;
+    m->used = n;
+    s->u.mirror = m;
+    o->bits = SONIC__READ_BUSY;
+    io->dispatching = s;
+    io->cork.again = false;
+    io->cork.at = io->cork_wq->spare->bytes;
+    io->cork.stream = s;
+    call_back(s, m->base, n);
+    io->dispatching = NULL;
+    if (io->cork.again && o->bits == SONIC__READ_BUSY) {
+        m->used = m->head = 0;
+        io->pending++;
+        o->bits |= SONIC__READ_LEND;
+    }
+    if (sonic__corked(s))
+        sonic__cork_send(s);
+    if (s->wq != NULL || m->used != 0 || m->pins != 0) {
+        settle(s, m);
+    } else {
+        s->u.mirror = NULL;
+        m->next = p->spare[0];
+        p->spare[0] = m;
+        p->lent--;
+    }
+    o->bits &= (uint8_t)~SONIC__READ_BUSY;
+}
+
+/* A read that brought nothing. */
+static SONIC__RARELY void
+deny(sonic_stream *s, ssize_t n, size_t asked)
+{
+    n = sonic__read_judge(s, n, asked);
+    if (n < 0) {
+        s->object.bits |= SONIC__READ_BUSY;
+        sonic__read_complete(s, (int)n, 0);
+        s->object.bits &= (uint8_t)~SONIC__READ_BUSY;
+    }
+}
+
+/* Whatever comes is lent, the stream holds nothing, nothing waits to be sent,
+ * and bytes may be there. */
+static inline bool
+is_usual(const sonic_stream *s)
+{
+    const struct sonic__object *o = &s->object;
+    const sonic_io *io = o->io;
+
+    return sonic__object_is(o, SONIC__READ | SONIC__WRITE, SONIC__REGISTERED,
+                            SONIC__READ_LEND, SONIC__CONNECTED) &&
+           o->error == 0 && s->u.mirror == NULL && s->rd.len == 1 &&
+           s->wq == NULL && s->more == NULL && io->cork_wq != NULL &&
+           io->pool.spare[0] != NULL && io->allowed > 0 && io->dispatched == 0;
+}
+
+/* False when there is more to do. */
+static inline bool
+lend_quickly(sonic_stream *s)
+{
+    struct sonic__object *o = &s->object;
+    struct sonic_mirror *m = o->io->pool.spare[0];
+    ssize_t n = sonic__stream_class(s)->read(s, m->base, m->size);
+
+    if (n > 0) {
+        sonic__read_count(s, (size_t)n, m->size);
+        deliver(s, m, (size_t)n);
+    } else {
+        deny(s, n, m->size);
+    }
+    return s->wq == NULL && s->u.mirror == NULL &&
+           sonic__object_is(o, SONIC__WRITE, SONIC__REGISTERED,
+                            SONIC__READ_LEND, SONIC__CONNECTED);
+}
+
+void
+sonic__stream_run(struct sonic__object *o)
+{
+    sonic_stream *s = (sonic_stream *)o;
+
+    if (!is_usual(s) || !lend_quickly(s))
+        sonic__stream_go_on(s);
+}
+
+/* ---- the public half --------------------------------------------------- */
+
+static void
+refuse(sonic_stream *s, sonic_lend_fn *cb, void *ud)
+{
+    sonic_io *io = s->object.io;
+    int err = -EBUSY;
+
+    if (sonic__stream_closed(s))
+        err = SONIC_ECLOSED;
+    else if (!(s->object.bits2 & SONIC__CONNECTED))
+        err = -ENOTCONN;
+    sonic__op_begin(io);
+    sonic__complete_begin(io);
+    cb(s, err, NULL, 0, ud);
+    sonic__refuse_end(io);
+}
+
+void
+sonic_stream_lend(sonic_stream *s, size_t min, size_t want, sonic_lend_fn *cb,
+                  void *ud)
+{
+    struct sonic__object *o = &s->object;
+
+    if ((o->bits & SONIC__READ_KIND) || (o->flags & SONIC__CLOSED) ||
+        !(o->bits2 & SONIC__CONNECTED)) {
+        refuse(s, cb, ud);
+        return;
+    }
+    sonic__op_begin(o->io);
+    o->bits |= SONIC__READ_LEND;
+    s->rd.cb.lend = cb;
+    s->rd.ud = ud;
+    s->rd.len = min > 0 ? min : 1;
+    s->rd.done = want;
+    if (!(o->bits & SONIC__READ_BUSY))
+        sonic__read_start(s);
+}
+
+void
+sonic_stream_lend_again(sonic_stream *s, size_t n)
+{
+    struct sonic__object *o = &s->object;
+    struct sonic_mirror *m = s->u.mirror;
+
+    if (o->bits != SONIC__READ_BUSY || o->flags != SONIC__REGISTERED ||
+        m == NULL) {
+        sonic_stream_consume(s, n);
+        sonic_stream_lend(s, 1, 0, s->rd.cb.lend, s->rd.ud);
+        return;
+    }
+    sonic__mirror_drop(m, n < m->used ? n : m->used);
+    sonic__op_begin(o->io);
+    o->bits |= SONIC__READ_LEND;
+    s->rd.len = 1;
+    s->rd.done = 0;
+}
+
+/* Outside its callbacks nobody looks at the buffer: it may go now. */
+static void
+consumed(sonic_stream *s)
+{
+    if (!(s->object.bits & SONIC__READ_BUSY))
+        sonic__read_settle(s);
+}
+
+void
+sonic_stream_consume(sonic_stream *s, size_t n)
+{
+    size_t have = sonic_stream_buffered(s);
+
+    if (n > have)
+        n = have;
+    if (n == 0)
+        return;
+    if (s->object.bits & SONIC__READ_IN_BLOCK) {
+        s->u.block->data += n;
+        s->u.block->len -= n;
+    } else {
+        sonic__mirror_drop(s->u.mirror, n);
+    }
+    consumed(s);
+}
+
+void
+sonic_stream_trim(sonic_stream *s, size_t n)
+{
+    size_t have = sonic_stream_buffered(s);
+
+    if (n > have)
+        n = have;
+    if (n == 0)
+        return;
+    if (s->object.bits & SONIC__READ_IN_BLOCK)
+        s->u.block->len -= n;
+    else
+        s->u.mirror->used -= n;
+    consumed(s);
+}
