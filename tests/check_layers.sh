@@ -22,13 +22,13 @@ floor()
 }
 
 up='(\.\./)*'
-floor src/base "$up(buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
-floor src/buffer "$up(reactor|net|sim|websocket|frame|fsm|mold|soup)/"
-floor src/reactor "$up(net|websocket|frame|fsm|mold|soup)/"
-floor src/net "$up(websocket|frame|fsm|mold|soup)/"
+floor src/base "$up(buffer|reactor|net|sim|websocket|frame|fsm|mold|sequence|soup)/"
+floor src/buffer "$up(reactor|net|sim|websocket|frame|fsm|mold|sequence|soup)/"
+floor src/reactor "$up(net|websocket|frame|fsm|mold|sequence|soup)/"
+floor src/net "$up(websocket|frame|fsm|mold|sequence|soup)/"
 floor protocols "$up(src/)?(reactor|net)/"
-floor tools "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
-floor examples "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|soup)/"
+floor tools "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|sequence|soup)/"
+floor examples "$up(src/)?(base|buffer|reactor|net|sim|websocket|frame|fsm|mold|sequence|soup)/"
 # A peer that shares our code would share our mistakes.
 floor tests/conformance "sonicio/|$up(src/|protocols/)?(base|buffer|reactor|net|sim|websocket|support)/"
 

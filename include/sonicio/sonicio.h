@@ -4,9 +4,11 @@
 
 #include <sonicio/address.h>
 #include <sonicio/api.h>
+#include <sonicio/bip.h>
 #include <sonicio/error.h>
 #include <sonicio/frame.h>
 #include <sonicio/fsm.h>
+#include <sonicio/gap.h>
 #include <sonicio/histogram.h>
 #include <sonicio/interface.h>
 #include <sonicio/io.h>
@@ -16,6 +18,7 @@
 #include <sonicio/multicast.h>
 #include <sonicio/object.h>
 #include <sonicio/options.h>
+#include <sonicio/sequencer.h>
 #include <sonicio/signal.h>
 #include <sonicio/sim.h>
 #include <sonicio/soup.h>
