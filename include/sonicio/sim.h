@@ -31,12 +31,19 @@
  * them.  In particular a short read or write, or EAGAIN after readiness, comes
  * with a fresh edge later, as epoll(7) promises to edge-triggered programs.
  *
- * KINDS  TCP over IPv4 and IPv6, UNIX stream sockets (path, abstract, pair),
- * pipes, eventfd, signalfd, epoll (edge and level triggered, one-shot,
- * nested epoll not), /dev/null.  Every address is local to the world: any may
- * be bound, and a connection to one that nobody listens on is refused, unless
- * sonic_sim_route says otherwise.  A descriptor cannot be duplicated.  Memory
- * for mirrored buffers (memfd, mmap) is the real kernel's.
+ * KINDS  TCP and UDP over IPv4 and IPv6, multicast and its source filters,
+ * UNIX stream sockets (path, abstract, pair), pipes, eventfd, signalfd, epoll
+ * (edge and level triggered, one-shot, nested epoll not), /dev/null.  Every
+ * address is local to the world: any may be bound, and a connection to one that
+ * nobody listens on is refused, unless sonic_sim_route says otherwise.  A
+ * descriptor cannot be duplicated.  Memory for mirrored buffers (memfd, mmap)
+ * is the real kernel's.
+ *
+ * DATAGRAMS to one address stay in their order, unless a fault (reorder) lets
+ * one be overtaken; those to another go another way.  What does not fit the
+ * receiver's buffer is lost, as it is by the kernel: each takes its length and
+ * 768 bytes of it.  Timestamps are of the virtual clock, also those that are
+ * CLOCK_REALTIME's elsewhere.
  *
  * Not safe to use from two threads: post to an io from its own thread only.
  *
@@ -58,7 +65,9 @@
 
 /* X(NAME, text, error): the kinds of call, and the error that
  * sonic_sim_fail_call gives when it is asked for none in particular.  0: such
- * a call cannot be made to fail, as it would not with a correct program. */
+ * a call cannot be made to fail, as it would not with a correct program.
+ * NET_ are no calls: what becomes of datagrams, for the trace.  There the
+ * descriptor is the receiver's, or -1, and the argument the length. */
 #define SONIC_SIM_CALL_LIST(X)                                                 \
     X(CLOCK, "clock", 0)                                                       \
     X(RANDOM, "random", EIO)                                                   \
@@ -97,8 +106,21 @@
     X(MADVISE, "madvise", ENOMEM)                                              \
     X(GETADDRINFO, "getaddrinfo", ENOMEM)                                      \
     X(FREEADDRINFO, "freeaddrinfo", 0)                                         \
+    X(RECVMMSG, "recvmmsg", ENOMEM)                                            \
+    X(SENDMMSG, "sendmmsg", ENOBUFS)                                           \
+    X(IF_NAMETOINDEX, "if_nametoindex", EMFILE)                                \
+    X(IF_INDEXTONAME, "if_indextoname", EMFILE)                                \
+    X(GETIFADDRS, "getifaddrs", ENOMEM)                                        \
+    X(FREEIFADDRS, "freeifaddrs", 0)                                           \
     X(ALLOC, "alloc", ENOMEM)                                                  \
-    X(FREE, "free", 0)
+    X(FREE, "free", 0)                                                         \
+    X(NET_ARRIVED, "(arrived)", 0)                                             \
+    X(NET_OVERFLOWED, "(overflowed)", 0)                                       \
+    X(NET_UNWANTED, "(unwanted)", 0)                                           \
+    X(NET_DROPPED, "(dropped)", 0)                                             \
+    X(NET_DUPLICATED, "(duplicated)", 0)                                       \
+    X(NET_REORDERED, "(reordered)", 0)                                         \
+    X(NET_SKEWED, "(skewed)", 0)
 
 enum sonic_sim_call {
 #define X(name, text, error) SONIC_SIM_##name,
@@ -129,7 +151,12 @@ enum sonic_sim_call {
     X(alloc_fails, "no memory")                                                \
     X(resolve_fails, "EAI_AGAIN from getaddrinfo")                             \
     X(spurious_wait, "a wait ends early with nothing: another clock, rounded") \
-    X(clock_jump, "a wait ends up to `jump` late: the machine was busy")
+    X(clock_jump, "a wait ends up to `jump` late: the machine was busy")       \
+    X(drop, "a datagram does not reach a receiver")                            \
+    X(duplicate, "a datagram arrives twice, the second up to `reorder_delay`") \
+    X(reorder, "a datagram is overtaken for up to `reorder_delay`")            \
+    X(skew, "from now on the way to an address takes up to `skew_delay` more") \
+    X(datagram_nobufs, "-ENOBUFS from sending a datagram: a full queue")
 
 typedef struct sonic_sim_faults {
 #define X(name, text) uint32_t name;
@@ -153,6 +180,8 @@ typedef struct sonic_sim_options {
     int64_t latency_max;
     int64_t stall;         /* 200 ms */
     int64_t jump;          /* 1 s */
+    int64_t reorder_delay; /* 5 ms */
+    int64_t skew_delay;    /* 2 ms */
     uint64_t reset_within; /* 64 Ki */
 
     size_t send_buffer;    /* of a socket, until SO_SNDBUF; 64 Ki */
@@ -184,12 +213,17 @@ typedef struct sonic_sim_counters {
     uint64_t bytes_read;            /* ... and out of them again ... */
     uint64_t bytes_dropped;         /* ... or lost by close and reset */
     uint64_t bytes_flying;          /* the rest: in buffers or on the way */
-    uint64_t fds;                   /* descriptors open now */
-    uint64_t maps;                  /* mappings now */
-    uint64_t blocks;                /* memory from sonic_sim_mem now ... */
-    uint64_t block_bytes;           /* ... and its size */
-    uint64_t block_bytes_most;      /* ever */
-    uint64_t bad_frees;             /* freed with a size not asked for */
+    uint64_t datagrams_sent;        /* taken from their senders */
+    uint64_t datagrams_arrived;    /* put into receivers' buffers, each one's */
+    uint64_t datagrams_read;       /* and taken out of them */
+    uint64_t datagrams_overflowed; /* lost at a receiver without room */
+    uint64_t datagrams_unwanted;   /* nobody was there to receive them */
+    uint64_t fds;                  /* descriptors open now */
+    uint64_t maps;                 /* mappings now */
+    uint64_t blocks;               /* memory from sonic_sim_mem now ... */
+    uint64_t block_bytes;          /* ... and its size */
+    uint64_t block_bytes_most;     /* ever */
+    uint64_t bad_frees;            /* freed with a size not asked for */
 } sonic_sim_counters;
 
 /* What is left when a world ends.  `what` names the first of it. */
@@ -222,13 +256,15 @@ enum sonic_sim_direction {
     SONIC_SIM_RECEIVED = 1, /* bytes that it reads */
 };
 
-/* What becomes of a TCP connection to an address. */
+/* What becomes of a TCP connection or a datagram to an address. */
 enum sonic_sim_route {
     SONIC_SIM_NORMAL = 0,
     SONIC_SIM_REFUSE,      /* ECONNREFUSED after a round trip */
-    SONIC_SIM_UNREACHABLE, /* EHOSTUNREACH after a round trip */
-    SONIC_SIM_NO_ROUTE,    /* ENETUNREACH from connect itself */
-    SONIC_SIM_BLACKHOLE,   /* no answer: ETIMEDOUT after 127 s */
+    SONIC_SIM_UNREACHABLE, /* EHOSTUNREACH after a round trip; for a datagram
+                              with IP_RECVERR only, as that may pass */
+    SONIC_SIM_NO_ROUTE,    /* ENETUNREACH from connect or send itself */
+    SONIC_SIM_BLACKHOLE,   /* no answer: ETIMEDOUT after 127 s; datagrams are
+                              lost, those to a group too */
 };
 
 typedef struct sonic_sim sonic_sim;
@@ -314,10 +350,11 @@ SONIC_API SONIC_MUST_CHECK int sonic_sim_host(sonic_sim *sim, const char *name,
 SONIC_API SONIC_MUST_CHECK int
 sonic_sim_host_fails(sonic_sim *sim, const char *name, int eai, int64_t delay);
 
-/* sonic_sim_route - what happens to TCP connections to an address
+/* sonic_sim_route - what happens to what is sent to an address
  *
- *   address  numeric, without a port.
- *   delay    added to the latency of everything on connections to it.
+ *   address  numeric, without a port; a group, too, for datagrams.
+ *   delay    added to the latency of everything on connections to it, and of
+ *            datagrams to it.
  *
  * RETURNS  0, -ENOMEM or -EINVAL.
  */
@@ -325,6 +362,29 @@ SONIC_API SONIC_MUST_CHECK int sonic_sim_route(sonic_sim *sim,
                                                const char *address,
                                                enum sonic_sim_route route,
                                                int64_t delay);
+
+/* sonic_sim_interface - add a network interface
+ *
+ *   name       at most 15 bytes; "lo", with index 1, is there already.
+ *   addresses  numeric, separated by spaces, at most 8; the first of a family
+ *              is the source of multicasts sent from the interface.
+ *   wire       interfaces with the same number hear one another's multicasts,
+ *              as two hosts on a switch would.
+ *
+ * A multicast leaves by the interface that the socket or the message names,
+ * else by the one that has the sender's address, else by the first one added,
+ * or lo when there is none.  It comes back on that same interface unless
+ * IP_MULTICAST_LOOP is off, and arrives on the others of the wire unless its
+ * TTL is 0.  A unicast goes to whoever has bound the address, and arrives on
+ * the interface that has it, or on lo.
+ *
+ * RETURNS  the index: 2, 3, ...; -EEXIST, -ENOMEM, -ENOSPC after 15 of them, or
+ *          -EINVAL for a name or an address that is none.
+ */
+SONIC_API SONIC_MUST_CHECK int sonic_sim_interface(sonic_sim *sim,
+                                                   const char *name,
+                                                   const char *addresses,
+                                                   unsigned wire);
 
 /* sonic_sim_reset_at - cut a connection at one exact byte
  *

@@ -1,5 +1,5 @@
 /* The world itself: options, memory of its own, beginning and end. */
-#include "world.h"
+#include "net.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -98,6 +98,8 @@ set_options(sonic_sim_options *to, const sonic_sim_options *from)
     default_time(&to->call_cost, DEFAULT_CALL_COST);
     default_time(&to->stall, 200 * SIM_MS);
     default_time(&to->jump, SIM_S);
+    default_time(&to->reorder_delay, 5 * SIM_MS);
+    default_time(&to->skew_delay, 2 * SIM_MS);
     default_size(&to->send_buffer, DEFAULT_BUFFER);
     default_size(&to->receive_buffer, DEFAULT_BUFFER);
     default_size(&to->pipe_buffer, DEFAULT_BUFFER);
@@ -113,7 +115,8 @@ set_options(sonic_sim_options *to, const sonic_sim_options *from)
     if (to->latency_max < to->latency_min)
         to->latency_max = to->latency_min;
     if (to->latency_min < 0 || to->call_cost < 0 || to->stall < 0 ||
-        to->jump < 0 || to->start < 0 || to->first_fd > to->fd_limit ||
+        to->jump < 0 || to->reorder_delay < 0 || to->skew_delay < 0 ||
+        to->start < 0 || to->first_fd > to->fd_limit ||
         to->fd_limit > INT32_MAX)
         return SONIC_EOPTION;
 #define X(name, text)                                                          \
@@ -216,6 +219,8 @@ sonic_sim_new(sonic_sim **out, const sonic_sim_options *opt)
     sim_list_init(&sim->bound);
     sim_list_init(&sim->paths);
     sim_list_init(&sim->routes);
+    sim_list_init(&sim->ways);
+    sonic__sim_loopback(sim);
     sim->sys = members;
     sim->sys.clock = clock_now;
     sim->sys.ud = sim;
@@ -239,6 +244,7 @@ free_lists(sonic_sim *sim)
         sim_list_remove(&r->all);
         sonic__sim_put(sim, r, sizeof *r);
     }
+    sonic__sim_ways_free(sim);
     sonic__sim_hosts_free(sim);
 }
 
@@ -263,8 +269,7 @@ sonic_sim_free(sonic_sim *sim, sonic_sim_leaks *leaks)
     }
     sonic__sim_memory_leaks(sim, &found);
     sonic__sim_close_all(sim);
-    while (sim->events > 0)
-        sonic__sim_link_unref(sim->heap[--sim->events].link);
+    sonic__sim_drop_events(sim);
     free_lists(sim);
     sonic__sim_put(sim, sim->heap, sim->events_max * sizeof *sim->heap);
     sonic__sim_put(sim, sim->files, sim->files_max * sizeof *sim->files);

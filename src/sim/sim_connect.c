@@ -2,7 +2,7 @@
  * trips: SYN, SYN_ACK (the client is connected), SYN_ACKED (the server can
  * accept).  A SYN without an answer is repeated after 1, 2, 4 ... 32 s and
  * given up after 127 s in all, as with tcp_syn_retries = 6. */
-#include "world.h"
+#include "net.h"
 
 #include <fcntl.h>
 
@@ -11,8 +11,9 @@ enum { SYN_TRIES = 7, MAX_BACKLOG = 4096 };
 static void
 send_handshake(struct sim_link *link, enum sim_what what, uint64_t arg)
 {
-    sonic__sim_after(link, 0, link->sim->now + sonic__sim_latency(link), what,
-                     arg);
+    sonic__sim_after(
+        link, 0, link->sim->now + sonic__sim_latency(link->sim, link->delay),
+        what, arg);
 }
 
 static void
@@ -56,7 +57,8 @@ syn_ack(struct sim_link *link)
     s->state = SIM_CONNECTED;
     sonic__sim_link_up(link);
     /* Everything that the client sends comes after this. */
-    link->lane[0].last = link->sim->now + sonic__sim_latency(link);
+    link->lane[0].last =
+        link->sim->now + sonic__sim_latency(link->sim, link->delay);
     sonic__sim_after(link, 0, link->lane[0].last, SIM_EV_SYN_ACKED, 0);
     sonic__sim_wake(&s->file, 0);
 }
@@ -80,8 +82,8 @@ failed(struct sim_link *link, int err)
 static int
 enqueue(struct sim_sock *listener, struct sim_link *link)
 {
-    struct sim_sock *s =
-        sonic__sim_sock_new(listener->file.sim, listener->family, O_RDWR);
+    struct sim_sock *s = sonic__sim_sock_new(
+        listener->file.sim, listener->family, SOCK_STREAM, O_RDWR);
 
     if (s == NULL)
         return -ENOMEM;
@@ -183,7 +185,7 @@ sonic__sim_listen(int fd, int backlog, void *ud)
     if (err == 0)
         err = sonic__sim_sock(sim, fd, &s);
     if (err == 0)
-        err = start_listening(s, backlog);
+        err = s->udp != NULL ? -EOPNOTSUPP : start_listening(s, backlog);
     return (int)sonic__sim_end(sim, err);
 }
 
@@ -209,6 +211,8 @@ accept_from(struct sim_sock *l, struct sockaddr *a, socklen_t *n, int flags)
         return -EINVAL;
     if (!sonic__sim_fd_left(sim)) /* so early: see do_accept() */
         return -EMFILE;
+    if (l->udp != NULL)
+        return -EOPNOTSUPP;
     if (l->state != SIM_LISTENING)
         return -EINVAL;
     if (SIM_CHANCE(sim, eintr))
@@ -374,9 +378,9 @@ sonic__sim_connect(int fd, const struct sockaddr *a, socklen_t n, void *ud)
 
     if (err == 0)
         err = sonic__sim_sock(sim, fd, &s);
-    if (err == 0)
-        err = sonic__sim_name_to(s, &to, a, n);
-    if (err == 0)
+    if (err == 0 && s->udp != NULL)
+        err = sonic__sim_udp_connect(s, a, n);
+    else if (err == 0 && (err = sonic__sim_name_to(s, &to, a, n)) == 0)
         err = s->family == AF_UNIX ? connect_unix(s, &to) : connect_tcp(s, &to);
     return (int)sonic__sim_end(sim, err);
 }

@@ -61,11 +61,10 @@ sonic__sim_chance(sonic_sim *sim, uint32_t ppm, uint32_t *happened)
 }
 
 int64_t
-sonic__sim_latency(struct sim_link *link)
+sonic__sim_latency(sonic_sim *sim, int64_t delay)
 {
-    sonic_sim *sim = link->sim;
     int64_t spread = sim->opt.latency_max - sim->opt.latency_min;
-    int64_t t = sim->opt.latency_min + link->delay;
+    int64_t t = sim->opt.latency_min + delay;
 
     if (spread > 0)
         t += (int64_t)sonic__sim_rand_below(&sim->world, (uint64_t)spread + 1);
@@ -146,6 +145,11 @@ sonic_sim_swarm(sonic_sim_options *opt, uint64_t seed)
         .resolve_fails = 50000,
         .spurious_wait = 100000,
         .clock_jump = 10000,
+        .drop = 200000,
+        .duplicate = 200000,
+        .reorder = 200000,
+        .skew = 50000,
+        .datagram_nobufs = 50000,
     };
     struct sim_rng r;
 

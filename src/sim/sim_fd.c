@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+enum { MOST_MESSAGES = 1024 }; /* UIO_MAXIOV */
+
 void
 sonic__sim_file_init(struct sim_file *f, sonic_sim *sim,
                      const struct sim_ops *ops, int flags)
@@ -99,7 +101,7 @@ sonic__sim_sock(sonic_sim *sim, int fd, struct sim_sock **out)
 
     if (err < 0)
         return err;
-    if (f->ops != &sonic__sim_stream_ops)
+    if (!f->ops->socket)
         return -ENOTSOCK;
     *out = SIM_ITEM(f, struct sim_sock, file);
     return 0;
@@ -164,7 +166,7 @@ sonic__sim_iov_get(const struct msghdr *m, size_t at, void *p, size_t n)
 static int64_t
 deadline_of(const struct sim_file *f, int option)
 {
-    if (f->ops != &sonic__sim_stream_ops)
+    if (!f->ops->socket)
         return INT64_MAX;
     return sonic__sim_option_deadline(SIM_ITEM(f, struct sim_sock, file),
                                       option);
@@ -189,12 +191,8 @@ read_file(sonic_sim *sim, int fd, struct msghdr *m, int flags, bool socket,
         return -EINVAL;
     if (SIM_CHANCE(sim, eintr))
         return -EINTR;
-    if (ordered == -EAGAIN && f->ops == &sonic__sim_stream_ops) {
-        struct sim_sock *s = SIM_ITEM(f, struct sim_sock, file);
-
-        if (s->link != NULL)
-            sonic__sim_hold_read(s->link, !s->side);
-    }
+    if (ordered == -EAGAIN && f->ops->hold != NULL)
+        f->ops->hold(f, false);
     deadline = deadline_of(f, SO_RCVTIMEO);
     for (;;) {
         n = f->ops->read(f, m, flags);
@@ -224,14 +222,10 @@ write_file(sonic_sim *sim, int fd, const struct msghdr *m, int flags,
         return -EINVAL;
     if (SIM_CHANCE(sim, eintr))
         return -EINTR;
-    if (f->ops->socket && SIM_CHANCE(sim, send_nobufs))
+    if (f->ops == &sonic__sim_stream_ops && SIM_CHANCE(sim, send_nobufs))
         return -ENOBUFS;
-    if (ordered == -EAGAIN && f->ops == &sonic__sim_stream_ops) {
-        struct sim_sock *s = SIM_ITEM(f, struct sim_sock, file);
-
-        if (s->link != NULL)
-            sonic__sim_hold_write(s->link, s->side);
-    }
+    if (ordered == -EAGAIN && f->ops->hold != NULL)
+        f->ops->hold(f, true);
     deadline = deadline_of(f, SO_SNDTIMEO);
     for (;;) {
         n = f->ops->write(f, m, flags);
@@ -290,6 +284,63 @@ sonic__sim_sendmsg(int fd, const struct msghdr *m, int flags, void *ud)
                                (int64_t)sonic__sim_iov_len(m));
 
     return sonic__sim_end(ud, write_file(ud, fd, m, flags, true, err));
+}
+
+/* ---- several at once ---- */
+
+/* An error behind the first message is for the next call: recvmmsg(2). */
+static int
+read_messages(sonic_sim *sim, int fd, struct mmsghdr *msgs, unsigned n,
+              int flags, int ordered)
+{
+    bool one = (flags & MSG_WAITFORONE) != 0;
+    struct sim_sock *s;
+    unsigned i;
+
+    flags &= ~MSG_WAITFORONE;
+    for (i = 0; i < n; i++) {
+        ssize_t r = read_file(sim, fd, &msgs[i].msg_hdr, flags, true, ordered);
+
+        if (r < 0 && i > 0 && r != -EAGAIN && r != -EINTR &&
+            sonic__sim_sock(sim, fd, &s) == 0)
+            s->err = (int)-r;
+        if (r < 0)
+            return i > 0 ? (int)i : (int)r;
+        msgs[i].msg_len = (unsigned)r;
+        if (one)
+            flags |= MSG_DONTWAIT;
+    }
+    return (int)n;
+}
+
+int
+sonic__sim_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+                    void *ud)
+{
+    int err = sonic__sim_begin(ud, SONIC_SIM_RECVMMSG, fd, n);
+
+    n = n < MOST_MESSAGES ? n : MOST_MESSAGES;
+    return (int)sonic__sim_end(ud, read_messages(ud, fd, msgs, n, flags, err));
+}
+
+int
+sonic__sim_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+                    void *ud)
+{
+    int err = sonic__sim_begin(ud, SONIC_SIM_SENDMMSG, fd, n);
+    ssize_t r = 0;
+    unsigned i;
+
+    n = n < MOST_MESSAGES ? n : MOST_MESSAGES;
+    for (i = 0; i < n; i++) {
+        if (i > 0)
+            sonic__sim_run_due(ud); /* the first may have been refused */
+        r = write_file(ud, fd, &msgs[i].msg_hdr, flags, true, err);
+        if (r < 0)
+            break;
+        msgs[i].msg_len = (unsigned)r;
+    }
+    return (int)sonic__sim_end(ud, i > 0 ? (int)i : r);
 }
 
 ssize_t

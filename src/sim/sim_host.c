@@ -56,9 +56,8 @@ make(sonic_sim *sim, const char *name)
     return h;
 }
 
-/* Numeric addresses, separated by spaces: how many, or -EINVAL. */
-static int
-parse_list(const char *text, struct sim_ip ip[MAX_ADDRESSES])
+int
+sonic__sim_parse_ips(const char *text, struct sim_ip *ip, int most)
 {
     char word[INET6_ADDRSTRLEN + 1];
     int n = 0;
@@ -66,7 +65,7 @@ parse_list(const char *text, struct sim_ip ip[MAX_ADDRESSES])
     while (*(text += strspn(text, " ")) != 0) {
         size_t len = strcspn(text, " ");
 
-        if (len >= sizeof word || n == MAX_ADDRESSES)
+        if (len >= sizeof word || n == most)
             return -EINVAL;
         memcpy(word, text, len);
         word[len] = 0;
@@ -82,7 +81,7 @@ sonic_sim_host(sonic_sim *sim, const char *name, const char *addresses,
                int64_t delay)
 {
     struct sim_ip ip[MAX_ADDRESSES];
-    int n = parse_list(addresses, ip);
+    int n = sonic__sim_parse_ips(addresses, ip, MAX_ADDRESSES);
     struct sim_host *h;
 
     if (n < 0 || delay < 0 || strlen(name) >= NAME_SIZE)
@@ -128,8 +127,9 @@ look_up(sonic_sim *sim, const char *node, int flags,
     const struct sim_host *h;
 
     if (node == NULL)
-        return parse_list(
-            (flags & AI_PASSIVE) != 0 ? "0.0.0.0 ::" : "::1 127.0.0.1", ip);
+        return sonic__sim_parse_ips((flags & AI_PASSIVE) != 0 ? "0.0.0.0 ::"
+                                                              : "::1 127.0.0.1",
+                                    ip, MAX_ADDRESSES);
     if (sonic__sim_parse_ip(node, &ip[0]) == 0)
         return 1;
     if ((flags & AI_NUMERICHOST) != 0)
@@ -140,7 +140,7 @@ look_up(sonic_sim *sim, const char *node, int flags,
     if (SIM_CHANCE(sim, resolve_fails))
         return EAI_AGAIN;
     if (h == NULL && strcasecmp(node, "localhost") == 0)
-        return parse_list("::1 127.0.0.1", ip);
+        return sonic__sim_parse_ips("::1 127.0.0.1", ip, MAX_ADDRESSES);
     if (h == NULL || h->eai != 0)
         return h == NULL ? EAI_NONAME : h->eai;
     memcpy(ip, h->ip, h->n * sizeof *ip);

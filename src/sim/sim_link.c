@@ -202,7 +202,7 @@ arrival(struct sim_link *link, struct sim_lane *l)
     int64_t when = link->sim->now;
 
     if (!link->pipe)
-        when += sonic__sim_latency(link);
+        when += sonic__sim_latency(link->sim, link->delay);
     if (when > l->last)
         l->last = when;
     return l->last;
@@ -260,7 +260,8 @@ deliver(struct sim_link *link, unsigned dir)
         l->arrived = to;
         if (!link->local)
             sonic__sim_after(link, dir,
-                             link->sim->now + sonic__sim_latency(link),
+                             link->sim->now +
+                                 sonic__sim_latency(link->sim, link->delay),
                              SIM_EV_ACK, to);
         sonic__sim_wake(&reader->file, SIM_IN);
     }

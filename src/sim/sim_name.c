@@ -1,6 +1,6 @@
 /* Addresses: which are in use, who listens, and how to get there.  Every
  * address belongs to this one host; IPv4 is kept as ::ffff:a.b.c.d. */
-#include "world.h"
+#include "net.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -12,16 +12,34 @@ static const uint8_t any4[16] = {[10] = 0xff, [11] = 0xff};
 static const uint8_t home6[16] = {[15] = 1};
 static const uint8_t home4[16] = {[10] = 0xff, 0xff, 127, 0, 0, 1};
 
-static bool
-is_v4(const struct sim_ip *ip)
+bool
+sonic__sim_ip_is_v4(const struct sim_ip *ip)
 {
     return memcmp(ip->addr, any4, 12) == 0;
 }
 
-static bool
-is_any(const struct sim_ip *ip)
+bool
+sonic__sim_ip_is_any(const struct sim_ip *ip)
 {
     return memcmp(ip->addr, any4, 16) == 0 || memcmp(ip->addr, any6, 16) == 0;
+}
+
+bool
+sonic__sim_ip_equal(const struct sim_ip *a, const struct sim_ip *b)
+{
+    return memcmp(a->addr, b->addr, sizeof a->addr) == 0;
+}
+
+void
+sonic__sim_ip_any(struct sim_ip *ip, int family)
+{
+    memcpy(ip->addr, family == AF_INET ? any4 : any6, sizeof ip->addr);
+}
+
+void
+sonic__sim_ip_home(struct sim_ip *ip)
+{
+    memcpy(ip->addr, sonic__sim_ip_is_v4(ip) ? home4 : home6, sizeof ip->addr);
 }
 
 bool
@@ -107,9 +125,9 @@ sonic__sim_name_to(const struct sim_sock *s, struct sim_name *n,
     int err = sonic__sim_name_set(n, s->family, a, len);
     struct sim_ip ip;
 
-    if (err < 0 || !sonic__sim_name_ip(n, &ip) || !is_any(&ip))
+    if (err < 0 || !sonic__sim_name_ip(n, &ip) || !sonic__sim_ip_is_any(&ip))
         return err;
-    memcpy(ip.addr, is_v4(&ip) ? home4 : home6, 16);
+    sonic__sim_ip_home(&ip);
     sonic__sim_name_from_ip(n, s->family, &ip);
     return 0;
 }
@@ -134,9 +152,9 @@ sonic__sim_name_out(const struct sim_name *n, int family, struct sockaddr *a,
 
 /* ---- who is where ---- */
 
-/* Whether what is sent to an address reaches a socket bound as s is. */
-static bool
-covers(const struct sim_sock *s, const struct sim_ip *ip, bool *exactly)
+bool
+sonic__sim_covers(const struct sim_sock *s, const struct sim_ip *ip,
+                  bool *exactly)
 {
     struct sim_ip own;
 
@@ -146,10 +164,10 @@ covers(const struct sim_sock *s, const struct sim_ip *ip, bool *exactly)
     if (*exactly)
         return true;
     if (memcmp(own.addr, any4, 16) == 0)
-        return is_v4(ip);
+        return sonic__sim_ip_is_v4(ip);
     if (memcmp(own.addr, any6, 16) != 0)
         return false;
-    return !is_v4(ip) ||
+    return !sonic__sim_ip_is_v4(ip) ||
            sonic__sim_option_int(s, IPPROTO_IPV6, IPV6_V6ONLY) == 0;
 }
 
@@ -163,7 +181,8 @@ clash(const struct sim_sock *a, const struct sim_sock *b, bool listening)
     if (!sonic__sim_name_ip(&a->local, &of_a) ||
         !sonic__sim_name_ip(&b->local, &of_b))
         return false;
-    if (!covers(a, &of_b, &exactly) && !covers(b, &of_a, &exactly))
+    if (!sonic__sim_covers(a, &of_b, &exactly) &&
+        !sonic__sim_covers(b, &of_a, &exactly))
         return false;
     if (sonic__sim_option_int(a, SOL_SOCKET, SO_REUSEPORT) != 0 &&
         sonic__sim_option_int(b, SOL_SOCKET, SO_REUSEPORT) != 0)
@@ -183,7 +202,8 @@ clashes(const struct sim_sock *s, bool to_listen)
         const struct sim_sock *o = SIM_ITEM(l, const struct sim_sock, bound);
         bool listens = o->state == SIM_LISTENING;
 
-        if (o != s && (listens || !to_listen) && clash(s, o, listens))
+        if (o != s && (o->udp == NULL) == (s->udp == NULL) &&
+            (listens || !to_listen) && clash(s, o, listens))
             return true;
     }
     return false;
@@ -249,7 +269,7 @@ sonic__sim_find_listener(sonic_sim *sim, const struct sim_name *to,
     for (l = sim->bound.next; l != &sim->bound; l = l->next) {
         struct sim_sock *s = SIM_ITEM(l, struct sim_sock, bound);
 
-        if (s->state != SIM_LISTENING || !covers(s, &ip, &exactly) ||
+        if (s->state != SIM_LISTENING || !sonic__sim_covers(s, &ip, &exactly) ||
             (best_exactly && !exactly))
             continue;
         if (exactly != best_exactly)
@@ -349,7 +369,8 @@ sonic__sim_autobind(struct sim_sock *s, const struct sim_name *to)
 
     if (!bound)
         memcpy(ip.addr, s->family == AF_INET ? any4 : any6, 16);
-    if (to != NULL && is_any(&ip) && sonic__sim_name_ip(to, &dest))
+    if (to != NULL && sonic__sim_ip_is_any(&ip) &&
+        sonic__sim_name_ip(to, &dest))
         memcpy(ip.addr, dest.addr, 16);
     if (bound) {
         sonic__sim_name_from_ip(&s->local, s->family, &ip);
@@ -364,21 +385,28 @@ static int
 bind_ip(struct sim_sock *s, const struct sim_name *name)
 {
     struct sim_ip ip;
+    bool given;
     int err = 0;
 
     if (s->local.len != 0 || s->state != SIM_FRESH)
         return -EINVAL;
     sonic__sim_name_ip(name, &ip);
     s->local = *name;
-    if (ip.port == 0)
+    given = ip.port != 0;
+    if (!given)
         err = find_port(s, &ip);
     else if (clashes(s, false))
         err = -EADDRINUSE;
-    if (err < 0)
+    if (err < 0) {
         memset(&s->local, 0, sizeof s->local);
-    else
-        enter(s);
-    return err;
+        return err;
+    }
+    enter(s);
+    if (s->udp != NULL) {
+        s->udp->fixed_address = !sonic__sim_ip_is_any(&ip);
+        s->udp->fixed_port = given;
+    }
+    return 0;
 }
 
 static int
@@ -436,6 +464,8 @@ sonic__sim_unbind(struct sim_sock *s)
     struct sim_list *l;
 
     sim_list_remove(&s->bound);
+    if (s->udp != NULL)
+        memset(&s->local, 0, sizeof s->local);
     for (l = sim->paths.next; l != &sim->paths; l = l->next) {
         struct sim_path *p = SIM_ITEM(l, struct sim_path, all);
 

@@ -1,6 +1,6 @@
 /* Socket options: those that the world acts upon, and the rest, which are
  * remembered.  A value is at most 16 bytes. */
-#include "world.h"
+#include "net.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,7 +22,7 @@ int
 sonic__sim_option_int(const struct sim_sock *s, int level, int name)
 {
     const struct sim_setting *o = find(s, level, name);
-    int n = 0;
+    int n = sonic__sim_inet_default(level, name);
 
     if (o != NULL && o->len >= sizeof n)
         memcpy(&n, o->val, sizeof n);
@@ -56,8 +56,9 @@ sonic__sim_option_deadline(const struct sim_sock *s, int name)
     return ns == 0 ? INT64_MAX : sonic__sim_deadline(s->file.sim, ns);
 }
 
-static int
-set(struct sim_sock *s, int level, int name, const void *val, socklen_t len)
+int
+sonic__sim_option_set(struct sim_sock *s, int level, int name, const void *val,
+                      socklen_t len)
 {
     struct sim_setting *o = find(s, level, name);
 
@@ -86,7 +87,7 @@ sonic__sim_option_copy(struct sim_sock *to, const struct sim_sock *from)
     to->send_buffer = from->send_buffer;
     to->receive_buffer = from->receive_buffer;
     for (o = from->settings; o != NULL && err == 0; o = o->next)
-        err = set(to, o->level, o->name, o->val, o->len);
+        err = sonic__sim_option_set(to, o->level, o->name, o->val, o->len);
     return err;
 }
 
@@ -109,6 +110,9 @@ has_level(const struct sim_sock *s, int level)
     case SOL_SOCKET:
         return true;
     case IPPROTO_TCP:
+        return s->family != AF_UNIX && s->udp == NULL;
+    case IPPROTO_UDP:
+        return s->udp != NULL;
     case IPPROTO_IP:
         return s->family != AF_UNIX;
     case IPPROTO_IPV6:
@@ -131,10 +135,13 @@ static int
 set_option(struct sim_sock *s, int level, int name, const void *val,
            socklen_t len)
 {
-    int n = 0;
+    int n = 0, err;
 
     if (!has_level(s, level))
         return s->family == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
+    err = sonic__sim_inet_set(s, level, name, val, len);
+    if (err != SIM_NOT_MINE)
+        return err;
     if (level == SOL_SOCKET &&
         (name == SO_ERROR || name == SO_TYPE || name == SO_DOMAIN ||
          name == SO_PROTOCOL || name == SO_ACCEPTCONN || name == SO_ZEROCOPY))
@@ -143,7 +150,7 @@ set_option(struct sim_sock *s, int level, int name, const void *val,
         return -EINVAL;
     memcpy(&n, val, sizeof n);
     if (level != SOL_SOCKET || (name != SO_SNDBUF && name != SO_RCVBUF))
-        return set(s, level, name, val, len);
+        return sonic__sim_option_set(s, level, name, val, len);
     if (name == SO_SNDBUF)
         s->send_buffer = buffer_size(n, LEAST_SEND);
     else
@@ -176,11 +183,13 @@ own_value(struct sim_sock *s, int name)
     case SO_ERROR:
         return -sonic__sim_take_error(s);
     case SO_TYPE:
-        return SOCK_STREAM;
+        return s->udp != NULL ? SOCK_DGRAM : SOCK_STREAM;
     case SO_DOMAIN:
         return s->family;
     case SO_PROTOCOL:
-        return s->family == AF_UNIX ? 0 : IPPROTO_TCP;
+        return s->family == AF_UNIX ? 0
+               : s->udp != NULL     ? IPPROTO_UDP
+                                    : IPPROTO_TCP;
     case SO_ACCEPTCONN:
         return s->state == SIM_LISTENING;
     case SO_SNDBUF:
@@ -196,15 +205,18 @@ static int
 get_option(struct sim_sock *s, int level, int name, void *val, socklen_t *len)
 {
     const struct sim_setting *o = find(s, level, name);
-    int n = level == SOL_SOCKET ? own_value(s, name) : -1;
+    int n = level == SOL_SOCKET ? own_value(s, name) : -1, err;
     socklen_t size = sizeof n;
 
     if (!has_level(s, level))
         return s->family == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT;
+    err = sonic__sim_inet_get(s, level, name, val, len);
+    if (err != SIM_NOT_MINE)
+        return err;
     if (level == IPPROTO_TCP && name == TCP_INFO)
         return -ENOPROTOOPT;
     if (n < 0)
-        n = 0; /* the default of most */
+        n = sonic__sim_inet_default(level, name);
     if (o != NULL)
         size = o->len;
     if (*len < size)

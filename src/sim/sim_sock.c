@@ -1,20 +1,25 @@
 /* Sockets and pipes: made, shut down, closed. */
-#include "world.h"
+#include "net.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 
 struct sim_sock *
-sonic__sim_sock_new(sonic_sim *sim, int family, int flags)
+sonic__sim_sock_new(sonic_sim *sim, int family, int type, int flags)
 {
+    const struct sim_ops *ops = family == 0          ? &sonic__sim_pipe_ops
+                                : type == SOCK_DGRAM ? &sonic__sim_dgram_ops
+                                                     : &sonic__sim_stream_ops;
     struct sim_sock *s = sonic__sim_get(sim, sizeof *s);
 
     if (s == NULL)
         return NULL;
-    sonic__sim_file_init(
-        &s->file, sim,
-        family == 0 ? &sonic__sim_pipe_ops : &sonic__sim_stream_ops, flags);
+    sonic__sim_file_init(&s->file, sim, ops, flags);
     s->family = family;
+    if (type == SOCK_DGRAM && sonic__sim_udp_new(s) < 0) {
+        sonic__sim_put(sim, s, sizeof *s);
+        return NULL;
+    }
     s->send_buffer = family == 0 ? sim->opt.pipe_buffer : sim->opt.send_buffer;
     s->receive_buffer = sim->opt.receive_buffer;
     sim_list_init(&s->bound);
@@ -68,6 +73,8 @@ sonic__sim_sock_free(struct sim_sock *s)
         sonic__sim_stop_listening(s);
     if (s->link != NULL)
         leave(s);
+    if (s->udp != NULL)
+        sonic__sim_udp_close(s);
     sonic__sim_unbind(s);
     sonic__sim_option_free(s);
     sonic__sim_put(sim, s, sizeof *s);
@@ -86,9 +93,11 @@ check_type(int domain, int type, int protocol)
 
     if (domain != AF_INET && domain != AF_INET6 && domain != AF_UNIX)
         return -EAFNOSUPPORT;
-    if (kind != SOCK_STREAM)
+    if (kind != SOCK_STREAM && (kind != SOCK_DGRAM || domain == AF_UNIX))
         return -ESOCKTNOSUPPORT;
-    if (protocol != 0 && (domain == AF_UNIX || protocol != IPPROTO_TCP))
+    if (protocol != 0 &&
+        (domain == AF_UNIX ||
+         protocol != (kind == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP)))
         return -EPROTONOSUPPORT;
     return 0;
 }
@@ -100,9 +109,11 @@ file_flags(int type)
 }
 
 static int
-make_socket(sonic_sim *sim, int domain, int flags)
+make_socket(sonic_sim *sim, int domain, int type)
 {
-    struct sim_sock *s = sonic__sim_sock_new(sim, domain, flags);
+    int kind = type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sim_sock *s =
+        sonic__sim_sock_new(sim, domain, kind, file_flags(type));
     int fd;
 
     if (s == NULL)
@@ -124,7 +135,7 @@ sonic__sim_socket(int domain, int type, int protocol, void *ud)
     if (fd == 0 && SIM_CHANCE(sim, socket_nobufs))
         fd = -ENOBUFS;
     if (fd == 0)
-        fd = make_socket(sim, domain, file_flags(type));
+        fd = make_socket(sim, domain, type);
     return (int)sonic__sim_end(sim, fd);
 }
 
@@ -141,7 +152,7 @@ make_pair(sonic_sim *sim, int family, int flags[2], int fd[2])
         return err;
     link->pipe = family == 0;
     for (i = 0; i < 2; i++) {
-        s[i] = sonic__sim_sock_new(sim, family, flags[i]);
+        s[i] = sonic__sim_sock_new(sim, family, SOCK_STREAM, flags[i]);
         if (s[i] == NULL)
             goto fail;
         sonic__sim_join(link, i, s[i]);
@@ -296,6 +307,8 @@ sonic__sim_shutdown(int fd, int how, void *ud)
     if (err == 0 && how != SHUT_RD && how != SHUT_WR && how != SHUT_RDWR)
         err = -EINVAL;
     if (err == 0)
-        err = s->family == AF_UNIX ? shut_unix(s, how) : shut_tcp(s, how);
+        err = s->udp != NULL         ? sonic__sim_udp_shutdown(s, how)
+              : s->family == AF_UNIX ? shut_unix(s, how)
+                                     : shut_tcp(s, how);
     return (int)sonic__sim_end(sim, err);
 }

@@ -207,10 +207,22 @@ stream_write(struct sim_file *f, const struct msghdr *m, int flags)
     return err < 0 ? err : (ssize_t)n;
 }
 
+static void
+stream_hold(struct sim_file *f, bool full)
+{
+    struct sim_sock *s = sock_of(f);
+
+    if (s->link != NULL && full)
+        sonic__sim_hold_write(s->link, s->side);
+    else if (s->link != NULL)
+        sonic__sim_hold_read(s->link, !s->side);
+}
+
 const struct sim_ops sonic__sim_stream_ops = {
     .mask = stream_mask,
     .read = stream_read,
     .write = stream_write,
+    .hold = stream_hold,
     .close = sonic__sim_sock_close,
     .socket = true,
 };

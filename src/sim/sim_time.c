@@ -1,5 +1,5 @@
 /* The clock, and the queue of what will happen: a binary heap. */
-#include "world.h"
+#include "net.h"
 
 static bool
 earlier(const struct sim_event *a, const struct sim_event *b)
@@ -16,32 +16,37 @@ swap(struct sim_event *a, struct sim_event *b)
     *b = t;
 }
 
-void
-sonic__sim_after(struct sim_link *link, unsigned dir, int64_t when,
-                 enum sim_what what, uint64_t arg)
+int
+sonic__sim_schedule(sonic_sim *sim, const struct sim_event *ev)
 {
-    sonic_sim *sim = link->sim;
     void *heap = sim->heap;
     size_t i = sim->events;
 
     if (sonic__sim_grow(sim, &heap, &sim->events_max, i + 1,
                         sizeof *sim->heap) < 0) {
         sim->sick = -ENOMEM;
-        return;
+        return -ENOMEM;
     }
     sim->heap = heap;
-    sim->heap[i] = (struct sim_event){.when = when,
-                                      .serial = sim->serial++,
-                                      .link = link,
-                                      .arg = arg,
-                                      .what = what,
-                                      .dir = dir};
+    sim->heap[i] = *ev;
+    sim->heap[i].serial = sim->serial++;
     sim->events++;
-    link->refs++;
     while (i > 0 && earlier(&sim->heap[i], &sim->heap[(i - 1) / 2])) {
         swap(&sim->heap[i], &sim->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
+    return 0;
+}
+
+void
+sonic__sim_after(struct sim_link *link, unsigned dir, int64_t when,
+                 enum sim_what what, uint64_t arg)
+{
+    const struct sim_event ev = {
+        .when = when, .link = link, .arg = arg, .what = what, .dir = dir};
+
+    if (sonic__sim_schedule(link->sim, &ev) == 0)
+        link->refs++;
 }
 
 static struct sim_event
@@ -64,14 +69,37 @@ pop(sonic_sim *sim)
     }
 }
 
+/* An event lets go of what it is about. */
 static void
-happen(const struct sim_event *ev)
+forget(sonic_sim *sim, const struct sim_event *ev)
 {
-    if (ev->what >= SIM_EV_SYN)
+    if (ev->what < SIM_EV_PACKET)
+        sonic__sim_link_unref(ev->link);
+    else if (ev->what < SIM_EV_UDP_READ)
+        sonic__sim_packet_free(sim, ev->packet);
+    else
+        sonic__sim_udp_unref(sim, ev->udp);
+}
+
+static void
+happen(sonic_sim *sim, const struct sim_event *ev)
+{
+    if (ev->what >= SIM_EV_UDP_READ)
+        sonic__sim_udp_event(ev);
+    else if (ev->what >= SIM_EV_PACKET)
+        sonic__sim_net_event(sim, ev);
+    else if (ev->what >= SIM_EV_SYN)
         sonic__sim_connect_event(ev);
     else
         sonic__sim_link_event(ev);
-    sonic__sim_link_unref(ev->link);
+    forget(sim, ev);
+}
+
+void
+sonic__sim_drop_events(sonic_sim *sim)
+{
+    while (sim->events > 0)
+        forget(sim, &sim->heap[--sim->events]);
 }
 
 void
@@ -80,7 +108,7 @@ sonic__sim_run_due(sonic_sim *sim)
     while (sim->events > 0 && sim->heap[0].when <= sim->now) {
         struct sim_event ev = pop(sim);
 
-        happen(&ev);
+        happen(sim, &ev);
     }
 }
 

@@ -15,6 +15,7 @@
  * sim_event.c   eventfd, signalfd, /dev/null
  * sim_memory.c  allocator hooks, memfd, mmap
  * sim_host.c    getaddrinfo
+ * net.h         datagrams, which have files of their own
  *
  * A call runs to its end before anything else happens.  What it causes (a
  * segment's arrival, a refusal) is put into the queue, even if it is due at
@@ -24,6 +25,7 @@
 #define SONICIO_SIM_WORLD_H
 
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -89,6 +91,8 @@ struct sim_ops {
     ssize_t (*read)(struct sim_file *f, struct msghdr *m, int flags);
     ssize_t (*write)(struct sim_file *f, const struct msghdr *m, int flags);
     void (*close)(struct sim_file *f); /* and free */
+    /* Seem empty, or full, for a while.  NULL: cannot. */
+    void (*hold)(struct sim_file *f, bool full);
     bool socket;
 };
 
@@ -185,11 +189,14 @@ struct sim_setting {
     uint8_t val[16];
 };
 
-/* A stream socket, or an end of a pipe (family 0). */
+struct sim_udp;
+
+/* A socket, or an end of a pipe (family 0). */
 struct sim_sock {
     struct sim_file file;
     int family;
     enum sim_state state;
+    struct sim_udp *udp; /* NULL: a stream */
     struct sim_link *link;
     unsigned side; /* of the link */
     int err;       /* positive, for SO_ERROR and the next call */
@@ -239,12 +246,22 @@ enum sim_what {
     SIM_EV_SYN_ACK,     /* reaches the client */
     SIM_EV_SYN_ACKED,   /* reaches the listener */
     SIM_EV_FAILED,      /* the client learns that arg, an errno, happened */
+    SIM_EV_PACKET,      /* a datagram arrives */
+    SIM_EV_ICMP,        /* its sender learns that arg, an errno, happened */
+    SIM_EV_UDP_READ,    /* end of a UDP socket's read_hold */
+    SIM_EV_UDP_WRITE,   /* end of its write_hold */
 };
+
+struct sim_packet;
 
 struct sim_event {
     int64_t when;
     uint64_t serial; /* first made, first done */
-    struct sim_link *link;
+    union {          /* by `what` */
+        struct sim_link *link;
+        struct sim_packet *packet;
+        struct sim_udp *udp;
+    };
     uint64_t arg;
     enum sim_what what;
     unsigned dir;
@@ -279,6 +296,15 @@ struct sim_path { /* a UNIX socket's name in the file system */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 };
 
+enum { SIM_IFACES = 16, SIM_IFACE_ADDRESSES = 8 };
+
+struct sim_iface { /* its index is its place plus one */
+    char name[IF_NAMESIZE];
+    unsigned wire;
+    size_t n;
+    struct sim_ip ip[SIM_IFACE_ADDRESSES];
+};
+
 struct sonic_sim {
     sonic_sys sys;
     sonic_mem mem;
@@ -299,7 +325,10 @@ struct sonic_sim {
     struct sim_list bound;  /* sim_sock.bound */
     struct sim_list paths;  /* sim_path.all */
     struct sim_list routes; /* sim_route.all */
-    uint16_t port;          /* last one given out */
+    struct sim_list ways;   /* sim_way.all */
+    struct sim_iface ifaces[SIM_IFACES];
+    unsigned n_ifaces;
+    uint16_t port; /* last one given out */
     sonic_sim_connection *records;
     size_t records_max;
 
@@ -311,8 +340,8 @@ struct sonic_sim {
 
     struct sim_order orders[SONIC_SIM_CALLS + 1]; /* the last: any call */
     struct sim_trace *trace;
-    struct sim_trace call; /* under way */
-    uint64_t traced;
+    struct sim_trace call;  /* under way */
+    uint64_t traced, noted; /* lines of the trace; those of the network */
     uint64_t hash;
     sonic_sim_counters count;
 };
@@ -327,6 +356,9 @@ int sonic__sim_grow(sonic_sim *sim, void **array, size_t *max, size_t need,
 /* sim_time.c */
 void sonic__sim_after(struct sim_link *link, unsigned dir, int64_t when,
                       enum sim_what what, uint64_t arg);
+/* Put a copy of ev into the queue, with a serial number of its own. */
+int sonic__sim_schedule(sonic_sim *sim, const struct sim_event *ev);
+void sonic__sim_drop_events(sonic_sim *sim);
 void sonic__sim_run_due(sonic_sim *sim);
 /* Let the next thing happen, or time pass until the deadline (INT64_MAX for
  * ever).  0, -ETIMEDOUT when it is the deadline, -EDEADLK. */
@@ -338,6 +370,9 @@ int64_t sonic__sim_deadline(const sonic_sim *sim, int64_t timeout);
 int sonic__sim_begin(sonic_sim *sim, enum sonic_sim_call call, int fd,
                      int64_t arg);
 int64_t sonic__sim_end(sonic_sim *sim, int64_t result);
+/* Something that the network did, not a call: a line in the trace. */
+void sonic__sim_note(sonic_sim *sim, enum sonic_sim_call what, int fd,
+                     int64_t arg, int64_t result);
 int sonic__sim_ordered(sonic_sim *sim, enum sonic_sim_call call);
 uint64_t sonic__sim_mix(uint64_t hash, uint64_t word);
 
@@ -348,8 +383,8 @@ uint64_t sonic__sim_rand_below(struct sim_rng *r, uint64_t n);
 bool sonic__sim_chance(sonic_sim *sim, uint32_t ppm, uint32_t *happened);
 #define SIM_CHANCE(sim, kind)                                                  \
     sonic__sim_chance(sim, (sim)->opt.faults.kind, &(sim)->count.fault.kind)
-/* One way, with the link's delay and a stall if chance has it. */
-int64_t sonic__sim_latency(struct sim_link *link);
+/* One way, with this delay and a stall if chance has it. */
+int64_t sonic__sim_latency(sonic_sim *sim, int64_t delay);
 int sonic__sim_random(void *buf, size_t len, void *ud);
 
 /* sim_fd.c */
@@ -370,6 +405,8 @@ ssize_t sonic__sim_recv(int, void *, size_t, int, void *);
 ssize_t sonic__sim_recvmsg(int, struct msghdr *, int, void *);
 ssize_t sonic__sim_send(int, const void *, size_t, int, void *);
 ssize_t sonic__sim_sendmsg(int, const struct msghdr *, int, void *);
+int sonic__sim_recvmmsg(int, struct mmsghdr *, unsigned, int, void *);
+int sonic__sim_sendmmsg(int, struct mmsghdr *, unsigned, int, void *);
 ssize_t sonic__sim_readv(int, const struct iovec *, int, void *);
 ssize_t sonic__sim_writev(int, const struct iovec *, int, void *);
 int sonic__sim_close(int, void *);
@@ -415,7 +452,9 @@ bool sonic__sim_writable(const struct sim_sock *s);
 int sonic__sim_take_error(struct sim_sock *s); /* 0 or -errno */
 
 /* sim_sock.c */
-struct sim_sock *sonic__sim_sock_new(sonic_sim *sim, int family, int flags);
+/* type: of socket(2). */
+struct sim_sock *sonic__sim_sock_new(sonic_sim *sim, int family, int type,
+                                     int flags);
 void sonic__sim_sock_free(struct sim_sock *s);
 void sonic__sim_sock_close(struct sim_file *f);
 /* Make s an end of the link, which it keeps alive. */
@@ -443,7 +482,19 @@ bool sonic__sim_name_ip(const struct sim_name *n, struct sim_ip *ip);
 void sonic__sim_name_from_ip(struct sim_name *n, int family,
                              const struct sim_ip *ip);
 uint16_t sonic__sim_next_port(sonic_sim *sim);
+bool sonic__sim_ip_is_v4(const struct sim_ip *ip);
+bool sonic__sim_ip_is_any(const struct sim_ip *ip);
+bool sonic__sim_ip_equal(const struct sim_ip *a, const struct sim_ip *b);
+/* 0.0.0.0 or ::, by the family. */
+void sonic__sim_ip_any(struct sim_ip *ip, int family);
+/* Any address is this host: 127.0.0.1 or ::1; the port stays. */
+void sonic__sim_ip_home(struct sim_ip *ip);
+/* Whether what is sent to an address reaches a socket bound as s is. */
+bool sonic__sim_covers(const struct sim_sock *s, const struct sim_ip *ip,
+                       bool *exactly);
 int sonic__sim_parse_ip(const char *text, struct sim_ip *ip);
+/* sim_host.c: numeric ones, separated by spaces: how many, or -EINVAL. */
+int sonic__sim_parse_ips(const char *text, struct sim_ip *ip, int most);
 /* Where a connection to an address goes: 0.0.0.0 is this host. */
 int sonic__sim_name_to(const struct sim_sock *s, struct sim_name *n,
                        const struct sockaddr *a, socklen_t len);
@@ -462,7 +513,10 @@ int sonic__sim_getpeername(int, struct sockaddr *, socklen_t *, void *);
 int sonic__sim_unlink(const char *, void *);
 
 /* sim_option.c */
+/* As set, or as it is by default. */
 int sonic__sim_option_int(const struct sim_sock *s, int level, int name);
+int sonic__sim_option_set(struct sim_sock *s, int level, int name,
+                          const void *val, socklen_t len);
 bool sonic__sim_linger_resets(const struct sim_sock *s);
 int64_t sonic__sim_option_deadline(const struct sim_sock *s, int name);
 int sonic__sim_option_copy(struct sim_sock *to, const struct sim_sock *from);
@@ -490,11 +544,5 @@ void sonic__sim_hosts_free(sonic_sim *sim);
 int sonic__sim_getaddrinfo(const char *, const char *, const struct addrinfo *,
                            struct addrinfo **, void *);
 void sonic__sim_freeaddrinfo(struct addrinfo *, void *);
-int sonic__sim_recvmmsg(int, struct mmsghdr *, unsigned, int, void *);
-int sonic__sim_sendmmsg(int, struct mmsghdr *, unsigned, int, void *);
-int sonic__sim_if_nametoindex(const char *, void *);
-int sonic__sim_if_indextoname(unsigned, char *, void *);
-int sonic__sim_getifaddrs(struct ifaddrs **, void *);
-void sonic__sim_freeifaddrs(struct ifaddrs *, void *);
 
 #endif
