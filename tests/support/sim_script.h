@@ -8,11 +8,12 @@
 
 #include <sonicio/sim.h>
 
-enum { ACCOUNT = 32 * 1024, SOON = 50, MAX_EVENTS = 16, BIG = 1 << 20 };
+enum { ACCOUNT = 64 * 1024, SOON = 50, MAX_EVENTS = 16, BIG = 1 << 20 };
 
 struct world {
     const sonic_sys *k;
     const char *dir; /* for paths */
+    int family;      /* of scripts about datagrams */
     char account[ACCOUNT];
     size_t n;
 };
@@ -82,8 +83,37 @@ void event_take(struct world *w, int fd);
     X(blocking)                                                                \
     X(poll_epoll)
 
+/* X(name): for IPv4 and IPv6, in a network that has, beside lo, n0 (index 2:
+ * 10.77.0.1, fd77::1) and n1 (index 3: 10.77.1.1, fd77:1::1) on one wire. */
+#define SIM_NET_SCRIPTS(X)                                                     \
+    X(udp_unconnected)                                                         \
+    X(udp_connected)                                                           \
+    X(udp_shutdown)                                                            \
+    X(udp_edges)                                                               \
+    X(udp_sizes)                                                               \
+    X(udp_control)                                                             \
+    X(udp_binding)                                                             \
+    X(udp_choice)                                                              \
+    X(udp_dual_stack)                                                          \
+    X(udp_messages)                                                            \
+    X(udp_segments)                                                            \
+    X(udp_overflow)                                                            \
+    X(udp_blocking)                                                            \
+    X(udp_source)                                                              \
+    X(group_matrix)                                                            \
+    X(group_old_options)                                                       \
+    X(group_limits)                                                            \
+    X(group_settings)                                                          \
+    X(group_delivery)                                                          \
+    X(group_filters)                                                           \
+    X(group_binding)                                                           \
+    X(group_all)                                                               \
+    X(group_interfaces)                                                        \
+    X(group_loop)
+
 #define X(name) script script_##name;
 SIM_SCRIPTS(X)
+SIM_NET_SCRIPTS(X)
 #undef X
 
 #endif
