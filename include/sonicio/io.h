@@ -10,6 +10,7 @@
 #include <sonicio/api.h>
 #include <sonicio/error.h>
 #include <sonicio/mem.h>
+#include <sonicio/mirror.h>
 #include <sonicio/sys.h>
 
 #ifdef __cplusplus
@@ -143,6 +144,20 @@ SONIC_API const sonic_mem *sonic_io_mem(const sonic_io *io);
 SONIC_API const sonic_sys *sonic_io_sys(const sonic_io *io);
 SONIC_API SONIC_MUST_CHECK int sonic_io_random(sonic_io *io, void *buf,
                                                size_t len);
+/* sonic_io_borrow, _give_back - an empty mirrored buffer of the io's pool, of
+ * at least min_size bytes; what it holds at the end is dropped.
+ * ERRORS -ENOMEM (buffer_limit, too), SONIC_ETOOBIG. */
+SONIC_API SONIC_MUST_CHECK int sonic_io_borrow(sonic_io *io, size_t min_size,
+                                               sonic_mirror **out);
+SONIC_API void sonic_io_give_back(sonic_io *io, sonic_mirror *m);
+/* sonic_io_attach - a block of memory that the io has for its protocols
+ *
+ *   key   the address of something static: who asks
+ *   fini  may be NULL; runs when the io is freed, after its objects are gone
+ * The first call makes it, zeroed, aligned as malloc(3) aligns; later ones
+ * with the same key find it again.  NULL when there is no memory. */
+SONIC_API void *sonic_io_attach(sonic_io *io, const void *key, size_t bytes,
+                                void (*fini)(sonic_io *io, void *block));
 /* Is a run call of this io on the stack, or a callback? */
 SONIC_API bool sonic_io_inside(const sonic_io *io);
 /* Run the io, as sonic_io_run_pending, until *done is true: what a blocking

@@ -148,6 +148,7 @@ sonic__io_destroy(sonic_io *io)
     io->backend->close(io);
     sonic__net_free(io);
     sonic__timers_free(io);
+    sonic__attached_free(io);
     sonic__pool_free(&io->pool);
     sonic__random_close(&io->random, io->sys);
     sonic__free(io, io->slots, io->slots_cap * sizeof *io->slots);

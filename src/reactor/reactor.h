@@ -177,6 +177,7 @@ struct sonic_io {
     struct sonic__workers *workers;
     unsigned busy_poll_us;
 
+    struct sonic__attached *attached;
     sonic_mem mem;
     sonic_io_stats stats;
 };
@@ -355,6 +356,9 @@ struct sonic__job {
 };
 int sonic__work_submit(sonic_io *io, struct sonic__job *job);
 void sonic__work_shut(sonic_io *io);
+
+/* What protocols keep with the io: let go of it. */
+void sonic__attached_free(sonic_io *io);
 
 void sonic__io_drain(sonic_io *io);
 void sonic__io_destroy(sonic_io *io);
