@@ -40,6 +40,33 @@ on_upgrade(sonic_ws *ws, const sonic_ws_head *head, sonic_ws_reply *reply,
     reply->ud = e;
 }
 
+static bool
+by_frames(const struct ws_end *e)
+{
+    return e->mode == WS_FRAMES || e->mode == WS_READ_FRAME;
+}
+
+/* Any way to compress; frames are as they are on the wire, so not with them. */
+static void
+set_deflate(struct session *s, sonic_ws_options *opt,
+            sonic_ws_deflate_options *d, bool on)
+{
+    static const enum sonic_switch some[] = {SONIC_DEFAULT, SONIC_ON,
+                                             SONIC_OFF};
+
+    *d = (sonic_ws_deflate_options)SONIC_WS_DEFLATE_OPTIONS_INIT;
+    opt->deflate = d;
+    if (!on || sonic_sim_below(s->sim, 4) == 0)
+        d->on = SONIC_OFF;
+    d->level = (int)sonic_sim_below(s->sim, 10);
+    d->memory_level = (int)sonic_sim_below(s->sim, 10);
+    d->window_bits = 8 + (int)sonic_sim_below(s->sim, 8);
+    d->peer_window_bits = 8 + (int)sonic_sim_below(s->sim, 8);
+    d->takeover = some[sonic_sim_below(s->sim, 3)];
+    d->peer_takeover = some[sonic_sim_below(s->sim, 3)];
+    d->threshold = (size_t)sonic_sim_below(s->sim, 100);
+}
+
 static void
 set_options(struct session *s, sonic_ws_options *opt)
 {
@@ -100,6 +127,7 @@ static int
 start_client(struct session *s, size_t i, uint16_t port)
 {
     sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
+    sonic_ws_deflate_options deflate;
     struct ws_end *c = &clients[i];
     char url[64];
     int err;
@@ -109,6 +137,7 @@ start_client(struct session *s, size_t i, uint16_t port)
     c->closer = sonic_sim_below(s->sim, 2) == 0;
     servers[i].closer = !c->closer || sonic_sim_below(s->sim, 4) == 0;
     set_options(s, &opt);
+    set_deflate(s, &opt, &deflate, !by_frames(c) && !by_frames(&servers[i]));
     err = sonic_ws_new(s->io, &opt, &c->handler, c, &c->ws);
     if (err < 0) {
         c->ws = NULL;
@@ -127,12 +156,14 @@ static int
 start(struct session *s)
 {
     sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
+    sonic_ws_deflate_options deflate;
     sonic_address at;
     size_t n = 1 + (size_t)sonic_sim_below(s->sim, WS_PAIRS);
     int err;
 
     opt.on_upgrade = on_upgrade;
     set_options(s, &opt);
+    set_deflate(s, &opt, &deflate, true);
     err = sonic_ws_server_new(s->io, &opt, NULL, NULL, &server);
     if (err < 0) {
         server = NULL;

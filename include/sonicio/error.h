@@ -42,6 +42,7 @@
     X(EWS_ABNORMAL, -5110, 0, "websocket: connection ended without a close")   \
     X(EWS_PONG, -5111, 0, "websocket: no pong within the deadline")            \
     X(EWS_IDLE, -5112, 0, "websocket: nothing received within the deadline")   \
+    X(EWS_DEFLATE, -5113, 1007, "websocket: compressed data is invalid")       \
     X(EWS_URL, -5120, 0, "websocket: URL is not ws://HOST[:PORT]/PATH")        \
     X(EWS_HEAD, -5121, 0, "websocket: malformed HTTP head")                    \
     X(EWS_HEAD_TOOBIG, -5122, 0, "websocket: HTTP head over the limit")        \
@@ -51,7 +52,7 @@
     X(EWS_KEY, -5126, 0, "websocket: Sec-WebSocket-Key is wrong")              \
     X(EWS_VERSION, -5127, 0, "websocket: version is not 13")                   \
     X(EWS_SUBPROTOCOL, -5128, 0, "websocket: subprotocol was not offered")     \
-    X(EWS_EXTENSION, -5129, 0, "websocket: extension was not offered")         \
+    X(EWS_EXTENSION, -5129, 0, "websocket: extension is not as offered")       \
     X(EWS_METHOD, -5130, 0, "websocket: upgrade must be GET over HTTP/1.1")    \
     X(EWS_HEADER, -5131, 0, "websocket: illegal byte in a header to be sent")  \
     X(EWS_REJECTED, -5132, 0, "websocket: refused by this server's hook")      \

@@ -34,6 +34,11 @@ enum sonic_ws_opcode { /* RFC 6455 section 5.2 */
                        SONIC_WS_PONG = 10
 };
 
+/* Or it to the opcode of a message that is to go out as it is, though the
+ * connection compresses: (enum sonic_ws_opcode)(SONIC_WS_TEXT |
+ * SONIC_WS_PLAIN). Where nothing is compressed it says nothing. */
+#define SONIC_WS_PLAIN 0x40
+
 enum sonic_ws_status { /* RFC 6455 section 7.4.1 */
                        SONIC_WS_NORMAL = 1000,
                        SONIC_WS_GOING_AWAY = 1001,
@@ -156,6 +161,45 @@ typedef struct sonic_ws_reply {
     void *ud;                        /* for this connection; NULL: server's */
 } sonic_ws_reply;
 
+/* permessage-deflate (RFC 7692).  In a build with it a client offers it and a
+ * server accepts it, unless told otherwise here or its handler takes frames
+ * only: frames are shown as they came, compressed, with rsv 0x40 on the first
+ * one of such a message.  Everything else sees messages as they were before.
+ *
+ * "takeover": a message is compressed with the help of those before it.  That
+ * makes repetitive messages much smaller, and costs memory of its own per
+ * connection and direction, from the first compressed message on.  Without it
+ * all connections of an io share one compressor and one decompressor, and one
+ * at rest owns nothing.  Bytes for each connection, with zlib 1.2.13:
+ *
+ *   sending    2^(window_bits + 2) + 2^(memory_level + 9) + 6 Ki
+ *              (15, 8: 268,168; 12, 5: 38,792; 9, 1: 9,096)
+ *   receiving  2^peer_window_bits + 7 Ki (15: 39,920; 12: 11,248; 9: 7,664)
+ */
+typedef struct sonic_ws_deflate_options {
+    size_t size;
+    enum sonic_switch on; /* OFF: neither offered nor accepted; ON: also with a
+                             handler that takes frames only; SONIC_EOPTION in
+                             a build without it */
+    int level;            /* 1 fast .. 9 small; default 1 */
+    int memory_level;     /* 1 .. 9; default 8 */
+    int window_bits;      /* of what we send, at most: 8 .. 15; default 15 */
+    int peer_window_bits; /* of what the peer sends, at most; default 15.  A
+                             server whose client cannot be told goes without
+                             the client's takeover instead */
+    enum sonic_switch takeover;      /* of what we send, and ... */
+    enum sonic_switch peer_takeover; /* ... of what the peer sends, where it
+                                        wants to; default: client ON, server
+                                        OFF */
+    size_t threshold; /* messages of fewer bytes are not compressed; default
+                         128, 1 for all */
+} sonic_ws_deflate_options;
+
+#define SONIC_WS_DEFLATE_OPTIONS_INIT                                          \
+    {                                                                          \
+        .size = sizeof(sonic_ws_deflate_options)                               \
+    }
+
 /* Settings of a connection.  All times in nanoseconds.  Strings and arrays
  * are copied. */
 typedef struct sonic_ws_options {
@@ -174,6 +218,7 @@ typedef struct sonic_ws_options {
     size_t low_water, high_water, queue_limit; /* bytes; see stream.h */
     const char *const *subprotocols;           /* by preference */
     size_t n_subprotocols;
+    const sonic_ws_deflate_options *deflate; /* copied; NULL: the defaults */
 
     /* client */
     const char *origin;             /* Origin; NULL: none */
@@ -410,6 +455,20 @@ SONIC_API enum sonic_ws_state sonic_ws_state(const sonic_ws *ws);
 SONIC_API bool sonic_ws_is_server(const sonic_ws *ws);
 /* The subprotocol agreed on; NULL when none is. */
 SONIC_API const char *sonic_ws_subprotocol(const sonic_ws *ws);
+/* The extensions agreed on, as the server's answer has them, such as
+ * "permessage-deflate; server_no_context_takeover"; NULL when none is. */
+SONIC_API const char *sonic_ws_extensions(const sonic_ws *ws);
+
+/* What that means, seen from this side. */
+typedef struct sonic_ws_deflate_agreed {
+    bool on;                               /* else the rest says nothing */
+    bool takeover, peer_takeover;          /* see sonic_ws_deflate_options */
+    uint8_t window_bits, peer_window_bits; /* 8 .. 15 */
+} sonic_ws_deflate_agreed;
+SONIC_API sonic_ws_deflate_agreed sonic_ws_deflate(const sonic_ws *ws);
+/* Is permessage-deflate part of this build? */
+SONIC_API bool sonic_ws_can_deflate(void);
+
 /* Why it ended; only when TERMINATED. */
 SONIC_API SONIC_MUST_CHECK int sonic_ws_why_closed(const sonic_ws *ws,
                                                    sonic_ws_close_record *out);

@@ -122,9 +122,19 @@ send_consent(sonic_ws *ws, const char *window,
     struct sonic__ws_response r = {.key = asked->key,
                                    .headers = reply->headers,
                                    .n_headers = reply->n_headers};
+    struct sonic__ws_extension_result x = {.why = NULL};
     int err =
         choose_subprotocol(ws, window, reply->subprotocol, &r.subprotocol);
 
+    if (err == 0 &&
+        sonic__ws_wants_deflate(ws, reply->handler != NULL ? reply->handler
+                                                           : ws->handler)) {
+        sonic__ws_extension_answer(&ws->opening->head, window,
+                                   &ws->config->wish, ws->config->rules.tracer,
+                                   &x);
+        err = sonic__ws_agree(ws, &x);
+        r.extensions = x.agreed.on ? x.text : NULL;
+    }
     return err < 0 ? err : sonic__ws_send_head(ws, build_consent, &r);
 }
 

@@ -95,7 +95,7 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
 
     if (ws->flags & SONIC__WS_FREED)
         err = SONIC_ECLOSED;
-    else if (ws->flags & (SONIC__WS_SERVER | SONIC__WS_END_POSTED))
+    else if ((ws->flags & SONIC__WS_SERVER) || ws->end_posted)
         err = -EBUSY;
     else if (!sonic__ws_is_over(ws))
         err = sonic__ws_begin(ws); /* the machine says no */
@@ -114,6 +114,7 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
     ws->stream = stream;
     ws->flags = 0;
     ws->subprotocol = SONIC__WS_NO_SUBPROTOCOL;
+    sonic__ws_disagree(ws);
     if (ws->more != NULL)
         sonic__ws_more_reset(ws);
     o->url_text = sonic__ws_copy(ws->config->io, text);

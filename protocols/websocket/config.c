@@ -190,6 +190,8 @@ sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
     c->opt = opt != NULL ? *opt : defaults;
     err = fill_in(&c->opt);
     if (err == 0)
+        err = sonic__ws_deflate_configure(c);
+    if (err == 0)
         err = copy_strings(c);
     if (err < 0) {
         sonic__ws_release(io, c, sizeof *c);
@@ -203,8 +205,16 @@ sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
 void
 sonic__ws_config_drop(struct sonic__ws_config *c)
 {
+    struct sonic__ws_config *base = c->base;
+
     if (--c->refs > 0)
         return;
+    if (base != NULL) {
+        sonic__ws_config_unlist(c);
+        sonic__ws_release(c->io, c, sizeof *c);
+        sonic__ws_config_drop(base);
+        return;
+    }
     sonic__ws_release(c->io, c->strings, sizeof *c->strings + c->strings->size);
     sonic__ws_release(c->io, c, sizeof *c);
 }
@@ -216,8 +226,10 @@ sonic__ws_config_own(sonic_ws *ws)
     struct sonic__ws_config *old = ws->config, *c;
     int err;
 
-    if (old->refs == 1)
+    if (old->refs == 1) {
+        sonic__ws_config_unlist(old); /* for no other from now on */
         return 0;
+    }
     err = sonic__ws_config_new(old->io, &old->opt, old->server, &c);
     if (err < 0)
         return err;
@@ -225,6 +237,9 @@ sonic__ws_config_own(sonic_ws *ws)
     c->handler = old->handler;
     c->ud = old->ud;
     c->owner = old->owner;
+    c->agreed = old->agreed;
+    c->press = old->press;
+    memcpy(c->extensions, old->extensions, sizeof c->extensions);
     ws->config = c;
     sonic__ws_config_drop(old);
     return 0;

@@ -64,6 +64,7 @@ sonic__ws_destroy(sonic_ws *ws)
 
     assert(ws->stream == NULL);
     sonic__ws_opening_free(ws);
+    sonic__ws_codec_release(ws);
     if (ws->more != NULL) {
         sonic_timer_free(ws->more->timer);
         sonic__ws_release_text(io, ws->more->subprotocol);
@@ -161,7 +162,7 @@ on_end(sonic_io *io, void *ud)
 {
     sonic_ws *ws = ud;
     struct sonic__ws_more *m = ws->more;
-    struct sonic__ws_opening *opening = ws->opening;
+    struct sonic__ws_opening *opening = sonic__ws_opening(ws);
     sonic_ws_close_record local = {.layer = SONIC_WS_LAYER_TRANSPORT,
                                    .error = -ENOMEM,
                                    .code = SONIC_WS_ABNORMAL};
@@ -172,7 +173,8 @@ on_end(sonic_io *io, void *ud)
 
     (void)io;
     sonic__ws_opening_free(ws);
-    ws->flags &= (uint8_t)~SONIC__WS_END_POSTED;
+    sonic__ws_codec_release(ws);
+    ws->end_posted = 0;
     if (cb != NULL)
         cb(ws, sonic__ws_outcome(ws), cb_ud);
     sonic__ws_fail_reader(ws, sonic__ws_outcome(ws));
@@ -199,6 +201,7 @@ on_end(sonic_io *io, void *ud)
 void
 sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
+    struct sonic__ws_opening *opening = sonic__ws_opening(ws);
     sonic_stream *s = ws->stream;
     sonic_io *io = ws->config->io;
 
@@ -209,9 +212,9 @@ sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why)
         if (s != NULL)
             ws->more->record.unsent = sonic_stream_queued(s);
     }
-    if (ws->opening != NULL) {
-        sonic_timer_free(ws->opening->timer);
-        ws->opening->timer = NULL;
+    if (opening != NULL) {
+        sonic_timer_free(opening->timer);
+        opening->timer = NULL;
     }
     ws->stream = NULL;
     ws->flags &= (uint8_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
@@ -219,7 +222,7 @@ sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why)
         sonic_stream_reset(s);
     sonic_stream_free(s);
     sonic__ws_hold(ws);
-    ws->flags |= SONIC__WS_END_POSTED;
+    ws->end_posted = 1;
     if (sonic_io_post(io, on_end, ws) < 0)
         on_end(io, ws);
 }

@@ -38,6 +38,29 @@ flags_of(const struct sonic__ws_parser *p)
     return p->message >> 4;
 }
 
+/* The limit for bytes of the wire that the sink inflates.  They can be more
+ * than they become: a sender that flushes after each byte sends eight.  What
+ * is longer than that ends some time. */
+static uint64_t
+inflated_limit(uint64_t max)
+{
+    return 8 * max + 4096;
+}
+
+static bool
+is_inflated(const struct sonic__ws_run *run, uint8_t opcode)
+{
+    const struct sonic__ws_parser *p = run->p;
+
+    if (!run->rules->inflate)
+        return false;
+    if (opcode == SONIC__WS_CONT)
+        return (flags_of(p) & SONIC__WS_COMPRESSED) &&
+               sonic__ws_message_delivery(p) != SONIC__WS_FRAMES;
+    return (sonic__ws_frame_rsv(&p->frame) & 0x40) &&
+           p->delivery != SONIC__WS_FRAMES;
+}
+
 /* Would the frame take its message over the limit?  A whole message or frame
  * lies in memory, so it must fit there too. */
 static bool
@@ -49,6 +72,8 @@ too_big(const struct sonic__ws_run *run, uint8_t opcode)
 
     if (max > PTRDIFF_MAX)
         max = PTRDIFF_MAX;
+    if (is_inflated(run, opcode))
+        max = max > UINT64_MAX >> 4 ? UINT64_MAX >> 1 : inflated_limit(max);
     return before > max || p->frame.len > max - before;
 }
 
@@ -129,12 +154,28 @@ chunk(struct sonic__ws_run *run, uint8_t last)
     uint8_t *data = run->data + run->front;
     uint8_t flags = (uint8_t)(flags_of(p) | last);
     size_t n = p->held;
+    bool on;
 
     if (n == 0 && !last)
         return 0;
     p->held = 0;
     p->message &= (uint8_t) ~(SONIC__WS_FIRST << 4);
-    return !run->sink->on_chunk(opcode_of(p), flags, data, n, run->ud);
+    on = run->sink->on_chunk(opcode_of(p), flags, data, n, run->ud);
+    if (p->message & SONIC__WS_MESSAGE_AGAIN)
+        run->front += n - p->held;
+    return !on;
+}
+
+int
+sonic__ws_message_again(struct sonic__ws_run *run)
+{
+    struct sonic__ws_parser *p = run->p;
+    uint8_t last = flags_of(p) & SONIC__WS_LAST;
+
+    p->message &= (uint8_t) ~(SONIC__WS_MESSAGE_AGAIN | SONIC__WS_LAST << 4);
+    if (p->frame.state == SONIC__WS_FRAME_HEAD)
+        p->frame.have = 0;
+    return chunk(run, last);
 }
 
 /* Hand over the assembled bytes as a frame. */
@@ -189,12 +230,15 @@ act_open(struct sonic__ws_run *run)
 {
     struct sonic__ws_parser *p = run->p;
     const struct sonic__ws_frame *f = &p->frame;
-    unsigned flags = SONIC__WS_FIRST;
+    unsigned flags = SONIC__WS_FIRST, delivery = p->delivery;
 
-    if (sonic__ws_frame_rsv(f) & 0x40)
+    if (sonic__ws_frame_rsv(f) & 0x40) {
         flags |= SONIC__WS_COMPRESSED;
-    p->message = (uint8_t)(sonic__ws_frame_opcode(f) |
-                           (unsigned)p->delivery << 2 | flags << 4);
+        if (run->rules->inflate && delivery == SONIC__WS_WHOLE)
+            delivery = SONIC__WS_CHUNKS;
+    }
+    p->message =
+        (uint8_t)(sonic__ws_frame_opcode(f) | delivery << 2 | flags << 4);
     p->utf8 = SONIC__UTF8_OK;
     p->seen = f->len;
     return 0;

@@ -26,6 +26,8 @@ struct sonic__ws_run {
 enum { SONIC__WS_MESSAGE_IDLE = 0, SONIC__WS_MESSAGE_FAILED = 4 };
 
 /* What parser.c knows of run->p->message. */
+enum { SONIC__WS_MESSAGE_AGAIN = 8 << 4 };
+
 static inline enum sonic__ws_delivery
 sonic__ws_message_delivery(const struct sonic__ws_parser *p)
 {
@@ -43,6 +45,9 @@ int sonic__ws_message_payload(struct sonic__ws_run *run);
 
 /* A control frame: the header is complete, the payload is at hand. */
 int sonic__ws_message_control(struct sonic__ws_run *run);
+
+/* Show what was not taken. */
+int sonic__ws_message_again(struct sonic__ws_run *run);
 
 /* Whatever it is, it is not allowed. */
 int sonic__ws_message_bad(struct sonic__ws_run *run, int err);

@@ -20,7 +20,7 @@ sonic__ws_opening_new(sonic_ws *ws)
 void
 sonic__ws_opening_free(sonic_ws *ws)
 {
-    struct sonic__ws_opening *o = ws->opening;
+    struct sonic__ws_opening *o = sonic__ws_opening(ws);
     sonic_io *io = ws->config->io;
 
     if (o == NULL)
@@ -198,6 +198,10 @@ sonic__ws_open_ask(sonic_ws *ws)
     r->n_subprotocols = opt->n_subprotocols;
     r->headers = opt->headers;
     r->n_headers = opt->n_headers;
+    if (sonic__ws_wants_deflate(ws, ws->handler)) {
+        sonic__ws_extension_offer(&ws->config->wish, o->offer);
+        r->extensions = o->offer;
+    }
     sonic__http_head_init(&o->head, SONIC__HTTP_RESPONSE, opt->max_head,
                           o->fields, SONIC__HTTP_HEAD_FIELDS);
     o->head.tracer = ws->config->rules.tracer;
@@ -236,6 +240,22 @@ take_subprotocol(sonic_ws *ws, struct sonic__http_str chosen)
             ws->subprotocol = (uint8_t)i;
 }
 
+/* The answer to our offer, if we made one. */
+static int
+take_extensions(sonic_ws *ws, const char *window, const char **why)
+{
+    struct sonic__ws_extension_result r;
+    int err;
+
+    if (ws->opening->request.extensions == NULL)
+        return 0;
+    err = sonic__ws_extension_accept(&ws->opening->head, window,
+                                     &ws->config->wish,
+                                     ws->config->rules.tracer, &r);
+    *why = r.why;
+    return err < 0 ? err : sonic__ws_agree(ws, &r);
+}
+
 static void
 judge_response(sonic_ws *ws, const char *window, size_t size)
 {
@@ -259,6 +279,11 @@ judge_response(sonic_ws *ws, const char *window, size_t size)
         reject(ws, err, r.ptr, r.len);
         return;
     }
+    if (err < 0) {
+        reject(ws, err, answer.why, answer.why ? strlen(answer.why) : 0);
+        return;
+    }
+    err = take_extensions(ws, window, &answer.why);
     if (err < 0) {
         reject(ws, err, answer.why, answer.why ? strlen(answer.why) : 0);
         return;

@@ -34,6 +34,16 @@ sonic__ws_parser_deliver(struct sonic__ws_parser *p,
     p->delivery = (uint8_t)delivery;
 }
 
+void
+sonic__ws_parser_untake(struct sonic__ws_parser *p, size_t n, bool last)
+{
+    p->held = n;
+    p->message |=
+        (uint8_t)(SONIC__WS_MESSAGE_AGAIN | (last ? SONIC__WS_LAST << 4 : 0));
+    if (p->frame.state == SONIC__WS_FRAME_HEAD)
+        p->frame.have = 1; /* neither idle nor plain */
+}
+
 bool
 sonic__ws_parser_idle(const struct sonic__ws_parser *p)
 {
@@ -225,15 +235,16 @@ sonic__ws_parse(struct sonic__ws_parser *p, const struct sonic__ws_rules *rules,
         .read = p->held + p->gap,
     };
     bool more = false;
-    int r;
+    int r = 0;
 
     if (p->state == SONIC__WS_MESSAGE_FAILED) {
         r = sonic__ws_message_bad(&run, SONIC_ESTATE);
     } else {
         assert(run.read <= len);
-        do
+        if (p->message & SONIC__WS_MESSAGE_AGAIN)
+            r = sonic__ws_message_again(&run);
+        while (r == 0 && !more)
             r = frame(&run, &more);
-        while (r == 0 && !more);
     }
     if (r < 0) {
         *done = (struct sonic__ws_progress){.consumed = len};

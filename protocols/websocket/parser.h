@@ -38,6 +38,9 @@ struct sonic__ws_rules {
                                        over PTRDIFF_MAX means PTRDIFF_MAX */
     struct sonic__ws_expect expect; /* the role, and RSV bits in use */
     bool utf8;                      /* check text as it arrives */
+    bool inflate; /* the sink inflates: what is COMPRESSED and is to be WHOLE
+                     comes in CHUNKS; there max_message is for the sink to
+                     check, and here it is exceeded by what cannot be right */
 };
 
 /* Who gets it.  Each returns true to go on, false to pause: nothing more is
@@ -71,7 +74,8 @@ struct sonic__ws_parser {
     uint32_t gap;     /* dead bytes behind them; not 0 after a pause only */
     uint8_t state;    /* machine: message.def */
     uint8_t utf8;     /* of the text so far */
-    uint8_t message;  /* its opcode | delivery << 2 | flags << 4 */
+    uint8_t message;  /* its opcode | delivery << 2 | flags << 4; of these 8:
+                         `held` bytes of a chunk are to be shown again */
     uint8_t delivery; /* of the next message */
 };
 
@@ -93,6 +97,11 @@ void sonic__ws_parser_init(struct sonic__ws_parser *p,
  * At any time, in a sink's function too. */
 void sonic__ws_parser_deliver(struct sonic__ws_parser *p,
                               enum sonic__ws_delivery delivery);
+
+/* sonic__ws_parser_untake - the last n bytes of the chunk were not taken
+ * For on_chunk, which then pauses: the next sonic__ws_parse shows them again,
+ * n at least 1, last as the chunk was. */
+void sonic__ws_parser_untake(struct sonic__ws_parser *p, size_t n, bool last);
 
 /* sonic__ws_parser_idle - between messages and with no byte of a frame */
 bool sonic__ws_parser_idle(const struct sonic__ws_parser *p);

@@ -115,6 +115,8 @@ read_into(sonic_ws *ws, const sonic_ws_message *part)
 
 /* ---- the parser's sink ------------------------------------------------ */
 
+static const struct sonic__ws_sink sink;
+
 static bool
 on_message(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n, void *ud)
 {
@@ -142,7 +144,9 @@ on_chunk(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n, void *ud)
                           (flags & SONIC__WS_FIRST) != 0,
                           (flags & SONIC__WS_LAST) != 0};
 
-    if (is_pulling(ws) && ws->more->reader.kind == READ_INTO)
+    if (flags & SONIC__WS_COMPRESSED)
+        sonic__ws_inflate(ws, &sink, opcode, flags, data, n);
+    else if (is_pulling(ws) && ws->more->reader.kind == READ_INTO)
         read_into(ws, &m);
     else if (is_pulling(ws))
         finish_read(ws, 0, &m);

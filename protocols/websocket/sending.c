@@ -133,6 +133,13 @@ send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
     return send_masked(ws, fin, rsv, opcode, data, len);
 }
 
+int
+sonic__ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
+                     const void *data, size_t len)
+{
+    return send_frame(ws, fin, rsv, opcode, data, len);
+}
+
 /* As memcpy for n from 16 to 64, without a call. */
 static inline void
 copy(uint8_t *to, const uint8_t *from, size_t n)
@@ -183,8 +190,8 @@ may_cork(const sonic_ws *ws, const sonic_cork *c, enum sonic_ws_opcode opcode,
          size_t room)
 {
     return c->stream == ws->stream && ws->more == NULL &&
-           sonic__ws_is(ws, SONIC__WS_SERVER, SONIC__WS_SERVER,
-                        SONIC__WS_STATE_OPEN) &&
+           sonic__ws_is(ws, SONIC__WS_SERVER | SONIC__WS_DEFLATED,
+                        SONIC__WS_SERVER, SONIC__WS_STATE_OPEN) &&
            (unsigned)opcode - 1 <= 1 && room <= (size_t)(c->end - c->at);
 }
 
@@ -281,14 +288,32 @@ refusal(const sonic_ws *ws, enum sonic_ws_opcode opcode)
     return part_of(ws) != 0 ? SONIC_EWS_FRAGMENT : 0;
 }
 
+/* The opcode without what is or'ed to it. */
+static inline enum sonic_ws_opcode
+bare(enum sonic_ws_opcode opcode)
+{
+    return (enum sonic_ws_opcode)((unsigned)opcode & ~(unsigned)SONIC_WS_PLAIN);
+}
+
+/* Is a message of this opcode and length to be compressed? */
+static inline bool
+is_deflated(const sonic_ws *ws, enum sonic_ws_opcode opcode, size_t len)
+{
+    return (ws->flags & SONIC__WS_DEFLATED) && bare(opcode) == opcode &&
+           len >= ws->config->deflate.threshold;
+}
+
 static SONIC__RARELY int
 send_message(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
              size_t len)
 {
-    int err = refusal(ws, opcode);
+    int err = refusal(ws, bare(opcode));
 
     if (err < 0)
         return err;
+    if (is_deflated(ws, opcode, len))
+        return sonic__ws_deflate_send(ws, (uint8_t)opcode, data, len);
+    opcode = bare(opcode);
     if (len < SHORT && may_cork(ws, ws->config->cork, opcode, len + 4)) {
         sonic_cork *c = ws->config->cork;
 
@@ -322,16 +347,23 @@ sonic_ws_send_part(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
                    size_t len, bool last)
 {
     struct sonic__ws_more *m = sonic__ws_more(ws);
+    bool first;
     int ret;
 
     if (m == NULL)
         return -ENOMEM;
     if (!sonic__ws_may_send(ws))
         return SONIC_ESTATE;
-    if (m->part == 0 && !is_data(opcode))
+    first = m->part == 0;
+    if (first && !is_data(bare(opcode)))
         return SONIC_EWS_OPCODE;
-    ret =
-        send_frame(ws, last, 0, m->part != 0 ? 0 : (uint8_t)opcode, data, len);
+    if (first)
+        m->part_deflated = is_deflated(ws, opcode, last ? len : SIZE_MAX);
+    opcode = bare(opcode);
+    ret = m->part_deflated
+              ? sonic__ws_deflate_part(ws, (uint8_t)opcode, data, len, first,
+                                       last)
+              : send_frame(ws, last, 0, first ? (uint8_t)opcode : 0, data, len);
     if (ret >= 0)
         m->part = last ? 0 : (uint8_t)opcode;
     return ret;
@@ -343,7 +375,8 @@ sonic_ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv,
 {
     if (!sonic__ws_may_send(ws))
         return SONIC_ESTATE;
-    if (rsv & (uint8_t)~ws->config->rules.expect.rsv)
+    if (rsv & (uint8_t)~ws->config->rules.expect.rsv ||
+        (rsv != 0 && opcode == SONIC_WS_CONTINUATION))
         return SONIC_EWS_RSV;
     if (opcode == SONIC_WS_PING || opcode == SONIC_WS_PONG) {
         if (!fin || len > SONIC__WS_CONTROL_MAX || rsv != 0)
@@ -398,6 +431,29 @@ sonic_ws_reserve(sonic_ws *ws, size_t n)
     return p == NULL ? NULL : p + m->reserved;
 }
 
+/* What was encoded lies where the compressed message will: it is moved out of
+ * the way first. */
+static int
+commit_deflated(sonic_ws *ws, enum sonic_ws_opcode opcode, size_t n)
+{
+    struct sonic__ws_more *m = ws->more;
+    sonic_io *io = ws->config->io;
+    sonic_mirror *buf;
+    const uint8_t *p = sonic_stream_reserve(ws->stream, m->reserved + n);
+    uint8_t *copied;
+    size_t got;
+    int ret = p == NULL ? SONIC_EQUEUE : sonic_io_borrow(io, n, &buf);
+
+    if (ret < 0)
+        return ret;
+    copied = sonic_mirror_claim(buf, n, &got);
+    memcpy(copied, p + m->reserved, n);
+    m->reserved = 0;
+    ret = sonic__ws_deflate_send(ws, (uint8_t)opcode, copied, n);
+    sonic_io_give_back(io, buf);
+    return ret;
+}
+
 int
 sonic_ws_commit(sonic_ws *ws, enum sonic_ws_opcode opcode, size_t n)
 {
@@ -405,10 +461,13 @@ sonic_ws_commit(sonic_ws *ws, enum sonic_ws_opcode opcode, size_t n)
     size_t head;
     uint32_t key = 0;
     uint8_t *p;
-    int err = refusal(ws, opcode);
+    int err = refusal(ws, bare(opcode));
 
     if (err == 0 && (m == NULL || m->reserved == 0))
         err = SONIC_ESTATE;
+    if (err == 0 && is_deflated(ws, opcode, n))
+        return commit_deflated(ws, opcode, n);
+    opcode = bare(opcode);
     if (err == 0 && !(ws->flags & SONIC__WS_SERVER))
         err = sonic_io_random(ws->config->io, &key, sizeof key);
     if (err < 0)
@@ -454,14 +513,19 @@ sonic_ws_async_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
 {
     struct send_op *op = NULL;
     uint8_t head[SONIC__WS_HEADER_MAX];
-    int err = refusal(ws, opcode);
+    int err = refusal(ws, bare(opcode));
+    bool copied = !(ws->flags & SONIC__WS_SERVER);
 
     if (err == 0) {
         op = sonic__ws_alloc(ws->config->io, sizeof *op);
         err = op == NULL ? -ENOMEM : 0;
     }
-    if (err == 0 && !(ws->flags & SONIC__WS_SERVER))
-        err = send_masked(ws, true, 0, (uint8_t)opcode, data, len);
+    if (err == 0 && is_deflated(ws, opcode, len)) {
+        err = sonic__ws_deflate_send(ws, (uint8_t)opcode, data, len);
+        copied = true;
+    } else if (err == 0 && copied) {
+        err = send_masked(ws, true, 0, (uint8_t)bare(opcode), data, len);
+    }
     if (err < 0) {
         sonic__ws_release(ws->config->io, op, sizeof *op);
         cb(ws, err, ud);
@@ -469,10 +533,11 @@ sonic_ws_async_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     }
     *op = (struct send_op){ws, cb, ud};
     sonic__ws_hold(ws);
-    if (ws->flags & SONIC__WS_SERVER)
+    if (!copied)
         sonic_stream_async_write_framed(
             ws->stream, head,
-            sonic__ws_frame_encode(head, true, 0, (uint8_t)opcode, len, NULL),
+            sonic__ws_frame_encode(head, true, 0, (uint8_t)bare(opcode), len,
+                                   NULL),
             data, len, on_sent, op);
     else /* completes when all that was queued before it has gone */
         sonic_stream_async_write(ws->stream, NULL, 0, on_sent, op);

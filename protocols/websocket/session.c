@@ -94,6 +94,8 @@ act_open(sonic_ws *ws, const struct sonic__ws_cause *why)
     (void)why;
     opening->cb = NULL;
     sonic__ws_opening_free(ws);
+    if (ws->config->agreed.on)
+        ws->flags |= SONIC__WS_DEFLATED;
     sonic__ws_parser_init(&ws->parser, SONIC__WS_WHOLE);
     sonic__ws_choose_delivery(ws);
     sonic__ws_keepalive_start(ws);
@@ -330,10 +332,11 @@ void
 sonic__ws_lost(sonic_ws *ws, int err)
 {
     struct sonic__ws_cause why = {.err = err, .side = SONIC_WS_NOBODY};
+    const struct sonic__ws_opening *opening = sonic__ws_opening(ws);
 
     why.layer = layer_of(ws, err);
-    if (ws->opening != NULL && ws->opening->why != NULL) {
-        why.reason = ws->opening->why;
+    if (opening != NULL && opening->why != NULL) {
+        why.reason = opening->why;
         why.reason_len = strlen(why.reason);
     }
     if (err == SONIC_EOF) {

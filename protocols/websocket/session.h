@@ -17,6 +17,8 @@
 #include <sonicio/url.h>
 #include <sonicio/websocket.h>
 
+#include "websocket/deflate.h"
+#include "websocket/extension.h"
 #include "websocket/handshake.h"
 #include "websocket/parser.h"
 #include "websocket/proxy.h"
@@ -37,6 +39,15 @@ struct sonic__ws_config {
     void *ud;
     sonic_ws_server *owner;          /* a server's */
     struct sonic__ws_anchor *anchor; /* a client's */
+
+    /* permessage-deflate: what is asked for; what is agreed, which a server
+     * keeps as a variant of its settings for each thing agreed. */
+    sonic_ws_deflate_options deflate;
+    sonic_ws_deflate_agreed wish, agreed;
+    char extensions[SONIC__WS_EXTENSION_TEXT]; /* "": none */
+    struct sonic__ws_press *press;             /* the io's, once agreed */
+    struct sonic__ws_config *base;             /* of a variant */
+    struct sonic__ws_config *variants, *next;  /* of a base; among these */
 };
 
 struct sonic_ws_head {
@@ -79,6 +90,7 @@ struct sonic__ws_more {
     uint64_t ping_id;
     uint8_t reserved; /* header bytes that sonic_ws_reserve left room for */
     uint8_t part;     /* opcode of a message being sent in parts, or 0 */
+    bool part_deflated;
     uint8_t pong_len; /* newest pong that the queue had no room for */
     bool pong_waits;
     bool closing; /* the timer is the close timer */
@@ -95,6 +107,7 @@ struct sonic__ws_opening {
     char *url_text;
     const char *why; /* what is wrong with a URL; constant */
     struct sonic__ws_request request;
+    char offer[SONIC__WS_EXTENSION_TEXT];
     struct sonic__http_head head;
     struct sonic__http_field fields[SONIC__HTTP_HEAD_FIELDS];
     struct sonic__proxy proxy;
@@ -103,18 +116,18 @@ struct sonic__ws_opening {
 };
 
 enum {
-    SONIC__WS_ARMED = 1,    /* a lend is pending */
-    SONIC__WS_PAUSED = 2,   /* by the caller */
-    SONIC__WS_PARSING = 4,  /* its parser is on the stack */
-    SONIC__WS_DRAINING = 8, /* a drain is pending */
-    SONIC__WS_FREED = 16,   /* by its owner: no callbacks any more */
-    SONIC__WS_SERVER = 32,  /* role */
-    SONIC__WS_END_POSTED = 64,
-    SONIC__WS_PUSHING = 128 /* the handler takes data */
+    SONIC__WS_ARMED = 1,     /* a lend is pending */
+    SONIC__WS_PAUSED = 2,    /* by the caller */
+    SONIC__WS_PARSING = 4,   /* its parser is on the stack */
+    SONIC__WS_DRAINING = 8,  /* a drain is pending */
+    SONIC__WS_FREED = 16,    /* by its owner: no callbacks any more */
+    SONIC__WS_SERVER = 32,   /* role */
+    SONIC__WS_DEFLATED = 64, /* permessage-deflate is in use */
+    SONIC__WS_PUSHING = 128  /* the handler takes data */
 };
 
 /* index of one that is in no server's list; a server has fewer */
-enum { SONIC__WS_NOT_LISTED = (1 << 24) - 1 };
+enum { SONIC__WS_NOT_LISTED = (1 << 23) - 1 };
 enum { SONIC__WS_NO_SUBPROTOCOL = 255, SONIC__WS_OWN_SUBPROTOCOL = 254 };
 
 struct sonic_ws {
@@ -123,14 +136,26 @@ struct sonic_ws {
     const sonic_ws_handler *handler;
     void *ud;
     struct sonic__ws_more *more;
-    struct sonic__ws_opening *opening; /* until it is open */
+    union {
+        struct sonic__ws_opening *opening; /* until it is open */
+        struct sonic__ws_codec *codec;     /* with SONIC__WS_DEFLATED; NULL
+                                              while there is nothing in it */
+    };
     struct sonic__ws_parser parser;
-    uint32_t index : 24;      /* in the server's list */
+    uint32_t index : 23;      /* in the server's list */
+    uint32_t end_posted : 1;  /* on_end is on its way */
     uint32_t subprotocol : 8; /* index in the settings */
     uint16_t refs;
     uint8_t flags;
     uint8_t state; /* session.def; behind the flags, see sonic__ws_is */
 };
+
+/* NULL once it is open. */
+static inline struct sonic__ws_opening *
+sonic__ws_opening(const sonic_ws *ws)
+{
+    return ws->flags & SONIC__WS_DEFLATED ? NULL : ws->opening;
+}
 
 /* State numbers of session.def that are of use outside. */
 enum {
@@ -249,6 +274,24 @@ int sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
 int sonic__ws_config_own(sonic_ws *ws); /* before changing it for ws alone */
 void sonic__ws_config_drop(struct sonic__ws_config *c);
 
+/* agreeing.c: permessage-deflate, in the settings and the handshake */
+int sonic__ws_deflate_configure(struct sonic__ws_config *c);
+bool sonic__ws_wants_deflate(const sonic_ws *ws, const sonic_ws_handler *h);
+int sonic__ws_agree(sonic_ws *ws, const struct sonic__ws_extension_result *r);
+void sonic__ws_disagree(sonic_ws *ws); /* before another handshake */
+void sonic__ws_config_unlist(struct sonic__ws_config *c);
+
+/* inflating.c, deflating.c: only with SONIC__WS_DEFLATED */
+void sonic__ws_inflate(sonic_ws *ws, const struct sonic__ws_sink *sink,
+                       uint8_t opcode, uint8_t flags, uint8_t *data, size_t n);
+int sonic__ws_deflate_send(sonic_ws *ws, uint8_t opcode, const void *data,
+                           size_t len);
+int sonic__ws_deflate_part(sonic_ws *ws, uint8_t opcode, const void *data,
+                           size_t len, bool first, bool last);
+int sonic__ws_codec_open(sonic_ws *ws);
+void sonic__ws_codec_rest(sonic_ws *ws); /* nothing is under way: let go */
+void sonic__ws_codec_release(sonic_ws *ws);
+
 /* client.c: what ends a client's connection with its io */
 void sonic__ws_weigh_anchor(sonic_ws *ws);
 
@@ -291,6 +334,8 @@ int sonic__ws_send_control(sonic_ws *ws, uint8_t opcode, const void *data,
                            size_t len);
 int sonic__ws_send_close(sonic_ws *ws, uint16_t code, const char *reason,
                          size_t len);
+int sonic__ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
+                         const void *data, size_t len);
 void sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len);
 void sonic__ws_watch_drain(sonic_ws *ws);
 

@@ -257,6 +257,8 @@ send_one(struct ws_end *e)
         message_is_text(e->salt, e->sent) ? SONIC_WS_TEXT : SONIC_WS_BINARY;
     uint64_t how = pick(e, 4);
 
+    if (pick(e, 5) == 0)
+        opcode = (enum sonic_ws_opcode)(opcode | SONIC_WS_PLAIN);
     if (e->parting || how == 0) {
         send_some_part(e, opcode, length);
     } else if (how == 1 && op != NULL) {
