@@ -25,12 +25,13 @@ enum { SIM_PACKET_COST = 768, SIM_LOOPBACK = 1, SIM_FILTER_MAX = 64 };
 struct sim_packet {
     struct sim_list queued;
     struct sim_ip from, to;
-    unsigned iface;  /* that it leaves by, then: arrives on */
-    unsigned ttl;    /* as sent */
-    unsigned tos;    /* or traffic class */
-    bool loop;       /* a multicast comes back on iface */
-    int64_t arrived; /* time */
-    uint32_t lost;   /* datagrams the receiver had lost before */
+    unsigned iface;   /* that it leaves by, then: arrives on */
+    unsigned ttl;     /* as sent */
+    unsigned tos;     /* or traffic class */
+    bool loop;        /* a multicast comes back on iface */
+    int64_t arrived;  /* time */
+    uint32_t lost;    /* datagrams the receiver had lost before */
+    unsigned segment; /* several of this size, joined by UDP_GRO; 0: one */
     size_t len;
     uint8_t data[];
 };

@@ -86,6 +86,8 @@ sonic__sim_note(sonic_sim *sim, enum sonic_sim_call what, int fd, int64_t arg,
                 int64_t result)
 {
     sim->count.call[what]++;
+    sim->hash = sonic__sim_mix(sim->hash, (uint64_t)what << 32 ^ (unsigned)fd);
+    sim->hash = sonic__sim_mix(sim->hash, (uint64_t)sim->now);
     sim->trace[sim->traced % sim->opt.trace] =
         (struct sim_trace){.n = sim->traced,
                            .when = sim->now,

@@ -15,6 +15,9 @@
 #ifndef SO_RXQ_OVFL
 #define SO_RXQ_OVFL 40
 #endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -127,6 +130,8 @@ sonic__sim_control_out(struct sim_sock *s, struct msghdr *m,
     put_times(&c, s, p->arrived);
     if (on(s, SOL_SOCKET, SO_RXQ_OVFL) && p->lost > 0)
         put(&c, SOL_SOCKET, SO_RXQ_OVFL, &p->lost, sizeof p->lost);
+    if (p->segment > 0)
+        put_int(&c, IPPROTO_UDP, UDP_GRO, (int)p->segment);
     if (s->family == AF_INET6)
         put_v6(&c, s, p);
     if (sonic__sim_ip_is_v4(&p->to))

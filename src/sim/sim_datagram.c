@@ -4,7 +4,11 @@
 
 #include <netinet/udp.h>
 
-enum { HOLD = 20 * 1000, LONGEST = 65535, SEGMENTS = 128 };
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+enum { HOLD = 20 * 1000, LONGEST = 65535, SEGMENTS = 128, GRO_MOST = 64 };
 
 static struct sim_sock *
 sock_of(struct sim_file *f)
@@ -61,6 +65,48 @@ sonic__sim_udp_close(struct sim_sock *s)
     sonic__sim_udp_unref(sim, u);
 }
 
+/* ---- UDP_GRO: datagrams of a flow are joined before they are read ---- */
+
+static bool
+joins(const struct sim_packet *a, const struct sim_packet *b)
+{
+    size_t segment = a->segment > 0 ? a->segment : a->len;
+
+    return sonic__sim_ip_equal(&a->from, &b->from) &&
+           a->from.port == b->from.port &&
+           sonic__sim_ip_equal(&a->to, &b->to) && a->iface == b->iface &&
+           a->ttl == b->ttl && a->tos == b->tos && b->len > 0 &&
+           b->len <= segment && a->len % segment == 0 &&
+           a->len / segment < GRO_MOST && a->len + b->len <= LONGEST - 28;
+}
+
+/* Put p behind the datagram that came last, if chance has it. */
+static bool
+join(struct sim_sock *s, const struct sim_packet *p)
+{
+    sonic_sim *sim = s->file.sim;
+    struct sim_udp *u = s->udp;
+    struct sim_packet *last, *both;
+
+    if (sonic__sim_option_int(s, IPPROTO_UDP, UDP_GRO) == 0 ||
+        sim_list_empty(&u->queue))
+        return false;
+    last = SIM_ITEM(u->queue.prev, struct sim_packet, queued);
+    if (!joins(last, p) || sonic__sim_rand_below(&sim->world, 4) == 0)
+        return false;
+    both = sonic__sim_packet_new(sim, last->len + p->len);
+    if (both == NULL)
+        return false;
+    memcpy(both, last, sizeof *last + last->len);
+    memcpy(both->data + last->len, p->data, p->len);
+    both->segment = last->segment > 0 ? last->segment : (unsigned)last->len;
+    both->len = last->len + p->len;
+    take_off(sim, u, last);
+    sim_list_push(&u->queue, &both->queued);
+    u->queued += both->len + SIM_PACKET_COST;
+    return true;
+}
+
 void
 sonic__sim_udp_put(struct sim_sock *s, const struct sim_packet *p,
                    unsigned iface)
@@ -83,8 +129,12 @@ sonic__sim_udp_put(struct sim_sock *s, const struct sim_packet *p,
     copy->iface = iface;
     copy->arrived = sim->now;
     copy->lost = u->lost;
-    sim_list_push(&u->queue, &copy->queued);
-    u->queued += cost;
+    if (join(s, copy)) {
+        sonic__sim_packet_free(sim, copy);
+    } else {
+        sim_list_push(&u->queue, &copy->queued);
+        u->queued += cost;
+    }
     sim->count.datagrams_arrived++;
     sonic__sim_note(sim, SONIC_SIM_NET_ARRIVED, s->file.fd, (int64_t)p->len, 0);
     sonic__sim_wake(&s->file, SIM_IN);
@@ -198,7 +248,8 @@ dgram_read(struct sim_file *f, struct msghdr *m, int flags)
     if ((flags & MSG_TRUNC) != 0)
         n = p->len;
     if (!peek) {
-        f->sim->count.datagrams_read++;
+        f->sim->count.datagrams_read +=
+            p->segment > 0 ? (p->len - 1) / p->segment + 1 : 1;
         take_off(f->sim, u, p);
     }
     return (ssize_t)n;

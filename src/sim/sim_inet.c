@@ -7,6 +7,9 @@
 #ifndef IPV6_MULTICAST_ALL
 #define IPV6_MULTICAST_ALL 29
 #endif
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
@@ -156,6 +159,19 @@ out(void *val, socklen_t *len, const void *from, socklen_t n)
     memcpy(val, from, *len);
 }
 
+/* linux/sock_diag.h: the receive buffer, and what did not fit into it. */
+static void
+get_meminfo(const struct sim_sock *s, void *val, socklen_t *len)
+{
+    enum { USED, SIZE, DROPS = 8, WORDS };
+    uint32_t words[WORDS] = {0};
+
+    words[USED] = (uint32_t)s->udp->queued;
+    words[SIZE] = (uint32_t)s->receive_buffer;
+    words[DROPS] = s->udp->lost;
+    out(val, len, words, sizeof words);
+}
+
 int
 sonic__sim_inet_get(const struct sim_sock *s, int level, int name, void *val,
                     socklen_t *len)
@@ -170,6 +186,10 @@ sonic__sim_inet_get(const struct sim_sock *s, int level, int name, void *val,
     }
     if (level == IPPROTO_IPV6 && name == IPV6_MULTICAST_IF) {
         out(val, len, &s->udp->out6, sizeof s->udp->out6);
+        return 0;
+    }
+    if (level == SOL_SOCKET && name == SO_MEMINFO) {
+        get_meminfo(s, val, len);
         return 0;
     }
     if (level != SOL_SOCKET || name != SO_BINDTODEVICE)
