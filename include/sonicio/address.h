@@ -8,6 +8,7 @@
  *     unix:PATH           a unix socket in the file system
  *     unix:@NAME          one in the abstract namespace (Linux)
  *     tcp:… tcp4:… tcp6:… the same as HOST:PORT, with the family fixed
+ *     udp:… udp4:… udp6:… likewise, where datagrams are meant
  */
 #ifndef SONICIO_ADDRESS_H
 #define SONICIO_ADDRESS_H

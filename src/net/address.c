@@ -211,25 +211,30 @@ split_host(struct sonic__address_parts *out)
     return 0;
 }
 
-/* The prefix, and what follows it. */
+/* What an address is for. */
+enum { STREAMS = 1, DATAGRAMS = 2 };
+
+/* The prefix, and what follows it.  One that is for something else stays, and
+ * is no host. */
 static const char *
-skip_prefix(const char *text, int *family)
+skip_prefix(const char *text, int use, int *family)
 {
     static const struct {
         const char *text;
-        int family;
+        int use, family;
     } prefixes[] = {
-        {"unix:", AF_UNIX},
-        {"tcp:", AF_UNSPEC},
-        {"tcp4:", AF_INET},
-        {"tcp6:", AF_INET6},
+        {"unix:", STREAMS, AF_UNIX},    {"tcp:", STREAMS, AF_UNSPEC},
+        {"tcp4:", STREAMS, AF_INET},    {"tcp6:", STREAMS, AF_INET6},
+        {"udp:", DATAGRAMS, AF_UNSPEC}, {"udp4:", DATAGRAMS, AF_INET},
+        {"udp6:", DATAGRAMS, AF_INET6},
     };
 
     *family = AF_UNSPEC;
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         size_t n = strlen(prefixes[i].text);
 
-        if (strncmp(text, prefixes[i].text, n) == 0) {
+        if ((prefixes[i].use & use) &&
+            strncmp(text, prefixes[i].text, n) == 0) {
             *family = prefixes[i].family;
             return text + n;
         }
@@ -237,8 +242,8 @@ skip_prefix(const char *text, int *family)
     return text;
 }
 
-int
-sonic__address_split(const char *text, struct sonic__address_parts *out)
+static int
+split(const char *text, int use, struct sonic__address_parts *out)
 {
     const char *colon, *end;
     bool brackets;
@@ -248,7 +253,7 @@ sonic__address_split(const char *text, struct sonic__address_parts *out)
     memset(out, 0, sizeof *out);
     if (text == NULL)
         return SONIC_EADDRESS;
-    text = skip_prefix(text, &out->family);
+    text = skip_prefix(text, use, &out->family);
     if (out->family == AF_UNIX)
         return split_unix(text, out);
     brackets = *text == '[';
@@ -275,10 +280,22 @@ sonic__address_split(const char *text, struct sonic__address_parts *out)
 }
 
 int
+sonic__address_split(const char *text, struct sonic__address_parts *out)
+{
+    return split(text, STREAMS, out);
+}
+
+int
+sonic__address_split_udp(const char *text, struct sonic__address_parts *out)
+{
+    return split(text, DATAGRAMS, out);
+}
+
+int
 sonic_address_parse(const char *text, sonic_address *out)
 {
     struct sonic__address_parts parts;
-    int err = sonic__address_split(text, &parts);
+    int err = split(text, STREAMS | DATAGRAMS, &parts);
 
     memset(out, 0, sizeof *out);
     if (err < 0)

@@ -22,8 +22,11 @@ struct sonic__address_parts {
     sonic_address address;
 };
 
-/* Take text apart.  0 or SONIC_EADDRESS; NULL is malformed. */
+/* Take text apart: where a stream goes, or datagrams.  0 or SONIC_EADDRESS;
+ * NULL is malformed. */
 int sonic__address_split(const char *text, struct sonic__address_parts *out);
+int sonic__address_split_udp(const char *text,
+                             struct sonic__address_parts *out);
 
 /* Write port, in host order, into an IPv4 or IPv6 address. */
 void sonic__address_set_port(sonic_address *a, uint16_t port);

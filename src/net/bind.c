@@ -10,9 +10,9 @@
 #include "net/resolve.h"
 
 struct request {
+    struct sonic__opening base;
     int backlog;
     bool keep_path;
-    sonic_socket_options socket;
 };
 
 /* The path, or NULL: another family, or a name in the abstract namespace. */
@@ -70,8 +70,10 @@ bind_to(sonic_io *io, int fd, const sonic_address *a, bool keep_path)
 }
 
 static int
-listen_at(sonic_io *io, const struct request *r, const sonic_address *a)
+listen_at(sonic_io *io, const struct sonic__opening *base,
+          const sonic_address *a)
 {
+    const struct request *r = (const void *)base;
     int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     int family = a->storage.ss_family, err;
     bool bound;
@@ -79,7 +81,7 @@ listen_at(sonic_io *io, const struct request *r, const sonic_address *a)
 
     if (fd < 0)
         return fd;
-    err = sonic__options_apply(io, fd, family, SOCK_STREAM, &r->socket,
+    err = sonic__options_apply(io, fd, family, SOCK_STREAM, &base->socket,
                                SONIC__BEFORE_BIND);
     if (err == 0)
         err = bind_to(io, fd, a, r->keep_path);
@@ -96,8 +98,8 @@ listen_at(sonic_io *io, const struct request *r, const sonic_address *a)
 
 /* Both families on one socket, or IPv4 alone where there is no IPv6. */
 static int
-listen_any(sonic_io *io, struct request *r,
-           const struct sonic__address_parts *parts, sonic_address *out)
+open_any(sonic_io *io, struct sonic__opening *r,
+         const struct sonic__address_parts *parts, sonic_address *out)
 {
     bool open = parts->family == AF_UNSPEC;
     bool both = open && r->socket.v6_only == SONIC_DEFAULT;
@@ -107,7 +109,7 @@ listen_any(sonic_io *io, struct request *r,
     *out = parts->address;
     if (both)
         r->socket.v6_only = SONIC_OFF;
-    fd = listen_at(io, r, out);
+    fd = r->open(io, r, out);
     if (!both || (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL))
         return fd;
     if (sonic__address_split("tcp4::0", &v4) < 0)
@@ -115,13 +117,13 @@ listen_any(sonic_io *io, struct request *r,
     r->socket.v6_only = SONIC_DEFAULT;
     *out = v4.address;
     sonic__address_set_port(out, parts->port);
-    return listen_at(io, r, out);
+    return r->open(io, r, out);
 }
 
 /* The first address of the name that can be had. */
 static int
-listen_name(sonic_io *io, const struct request *r,
-            const struct sonic__address_parts *parts, sonic_address *out)
+open_name(sonic_io *io, const struct sonic__opening *r,
+          const struct sonic__address_parts *parts, sonic_address *out)
 {
     struct sonic__resolve *found;
     int fd =
@@ -131,7 +133,7 @@ listen_name(sonic_io *io, const struct request *r,
         return fd;
     for (unsigned i = 0; i < found->n; i++) {
         *out = found->found[i];
-        fd = listen_at(io, r, out);
+        fd = r->open(io, r, out);
         if (fd >= 0)
             break;
     }
@@ -140,19 +142,27 @@ listen_name(sonic_io *io, const struct request *r,
 }
 
 int
+sonic__open(sonic_io *io, struct sonic__opening *r,
+            const struct sonic__address_parts *parts, sonic_address *out)
+{
+    if (parts->kind == SONIC__ADDRESS_ANY)
+        return open_any(io, r, parts, out);
+    if (parts->kind == SONIC__ADDRESS_NAME)
+        return open_name(io, r, parts, out);
+    *out = parts->address;
+    return r->open(io, r, out);
+}
+
+int
 sonic__listen(sonic_io *io, const char *address, int backlog, bool keep_path,
               const sonic_socket_options *opt, sonic_address *out)
 {
-    struct request r = {.backlog = backlog, .keep_path = keep_path};
+    struct request r = {
+        .base.open = listen_at, .backlog = backlog, .keep_path = keep_path};
     struct sonic__address_parts parts;
-    int err = sonic__options_copy(&r.socket, sizeof r.socket, opt);
+    int err = sonic__options_copy(&r.base.socket, sizeof r.base.socket, opt);
 
     if (err < 0 || (err = sonic__address_split(address, &parts)) < 0)
         return err;
-    if (parts.kind == SONIC__ADDRESS_ANY)
-        return listen_any(io, &r, &parts, out);
-    if (parts.kind == SONIC__ADDRESS_NAME)
-        return listen_name(io, &r, &parts, out);
-    *out = parts.address;
-    return listen_at(io, &r, out);
+    return sonic__open(io, &r.base, &parts, out);
 }

@@ -1,5 +1,6 @@
 /* Out of the queue and into the system. */
 #include "net/stream.h"
+#include "net/udp.h"
 
 #include <string.h>
 
@@ -298,6 +299,8 @@ sonic__flush_dirty(sonic_io *io)
         sonic__write_run(s);
         s = next;
     }
+    if (io->dirty_udp != NULL)
+        sonic__udp_flush_dirty(io);
 }
 
 void
@@ -381,6 +384,7 @@ sonic__net_free(sonic_io *io)
         io->cork_wq->next.spare = io->spare_wq;
         io->spare_wq = io->cork_wq;
     }
+    sonic__udp_rings_free(io);
     while (io->spare_wq != NULL) {
         struct sonic__wq *q = io->spare_wq;
 

@@ -43,15 +43,29 @@ epoll_end(sonic_io *io)
 }
 
 static int
-epoll_add(sonic_io *io, struct sonic__object *o)
+control(sonic_io *io, struct sonic__object *o, int op, bool room)
 {
     struct watch *w = io->watch;
     struct epoll_event ev = {
-        .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET,
         .data.u64 = (uint64_t)io->slots[o->slot].generation << 32 | o->slot,
     };
 
-    return io->sys->epoll_ctl(w->fd, EPOLL_CTL_ADD, o->fd, &ev, io->sys->ud);
+    if (room)
+        ev.events |= EPOLLOUT;
+    return io->sys->epoll_ctl(w->fd, op, o->fd, &ev, io->sys->ud);
+}
+
+static int
+epoll_add(sonic_io *io, struct sonic__object *o)
+{
+    return control(io, o, EPOLL_CTL_ADD, !(o->flags & SONIC__QUIET));
+}
+
+static int
+epoll_tell_room(sonic_io *io, struct sonic__object *o, bool tell)
+{
+    return control(io, o, EPOLL_CTL_MOD, tell);
 }
 
 /* Not left to close(2): a duplicate of the descriptor, in this process or in a
@@ -110,6 +124,7 @@ const struct sonic__backend sonic__backend_epoll = {
     .close = epoll_end,
     .add = epoll_add,
     .remove = epoll_remove,
+    .tell_room = epoll_tell_room,
     .wait = epoll_collect,
     .fd = epoll_fd,
 };

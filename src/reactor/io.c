@@ -78,6 +78,7 @@ sonic_io_new(sonic_io **out, const sonic_io_options *opt)
     io->slots_free = UINT32_MAX;
     io->queue.tail = &io->queue.head;
     io->due_tail = &io->due;
+    io->dirty_udp_tail = &io->dirty_udp;
     io->allowed = UINT64_MAX;
     err = set_options(io, opt);
     if (err < 0)
@@ -241,7 +242,7 @@ int64_t
 sonic_io_next_deadline(const sonic_io *io)
 {
     if (io->queue.head != NULL || io->taken != NULL || io->due != NULL ||
-        io->posts != NULL || io->dirty != NULL ||
+        io->posts != NULL || io->dirty != NULL || io->dirty_udp != NULL ||
         io->next_event < io->n_events || sonic_io_posted(io) > 0)
         return 0;
     return io->heap_n > 0 ? io->heap[0].deadline : INT64_MAX;

@@ -33,7 +33,10 @@ enum {
     SONIC__FREED = 2,
     SONIC__REGISTERED = 4, /* the backend watches fd */
     SONIC__ALWAYS = 8,     /* a descriptor that never says EAGAIN: a file */
-    SONIC__INTERNAL = 16   /* part of the io: neither counted nor closed */
+    SONIC__INTERNAL = 16,  /* part of the io: neither counted nor closed */
+    SONIC__QUIET = 32      /* of a socket for datagrams, to which every one
+                              that leaves is an edge of writing: room is told
+                              of when asked for only */
 };
 
 struct sonic__object;
@@ -125,14 +128,19 @@ struct sonic__backend {
     void (*remove)(sonic_io *io, struct sonic__object *o);
     /* Tell of this readiness once.  NULL: edges are told of anyway. */
     void (*arm)(sonic_io *io, struct sonic__object *o, unsigned ready);
+    /* Tell of room for writing, or do not, of a SONIC__QUIET object.  NULL: it
+     * is told of when armed only. */
+    int (*tell_room)(sonic_io *io, struct sonic__object *o, bool tell);
     /* Fill io->events; how many, or an error.  Negative timeout: for ever. */
     int (*wait)(sonic_io *io, int64_t timeout);
     int (*fd)(const sonic_io *io);
 };
 
+struct sonic__udp_ring;
 struct sonic__workers;
 struct sonic__wq;
 struct sonic_stream;
+struct sonic_udp;
 
 struct sonic_io {
     const sonic_sys *sys;
@@ -153,6 +161,8 @@ struct sonic_io {
     struct sonic__wq *spare_wq;       /* write queues not in use */
     struct sonic__wq *cork_wq;        /* the one that the cork fills */
     sonic_cork cork;
+    struct sonic_udp *dirty_udp, **dirty_udp_tail;
+    struct sonic__udp_ring *spare_rings;
 
     unsigned dispatched; /* completions on the stack */
     unsigned budget;

@@ -1,0 +1,336 @@
+/* Memory that datagrams are received into, and what the kernel tells of them.
+ * recvmmsg(2), ip(7), ipv6(7), udp(7), socket(7). */
+#include "net/udp.h"
+
+#include <netinet/udp.h>
+#include <string.h>
+
+/* Slots are apart by this much more than they are long, so that the first
+ * bytes of each, which are what is looked at, do not all fall into one set of
+ * the caches. */
+enum { LINE = 64, SKEW = 5 * LINE };
+
+static size_t
+align(size_t n)
+{
+    return (n + LINE - 1) & ~(size_t)(LINE - 1);
+}
+
+/* Where the parts lie behind the struct. */
+struct shape {
+    size_t heads, slots, views, data, stride, bytes;
+};
+
+static struct shape
+shape_of(unsigned batch, unsigned views, size_t datagram_max)
+{
+    struct shape s;
+
+    s.heads = align(sizeof(struct sonic__udp_ring));
+    s.slots = align(s.heads + batch * sizeof(struct mmsghdr));
+    s.views = align(s.slots + batch * sizeof(struct sonic__udp_slot));
+    s.data = align(s.views + views * sizeof(sonic_datagram));
+    s.stride = align(datagram_max) + SKEW;
+    s.bytes = s.data + batch * s.stride;
+    return s;
+}
+
+static void
+init_slot(struct sonic__udp_ring *r, unsigned i, uint8_t *data)
+{
+    struct sonic__udp_slot *s = &r->slot[i];
+    struct msghdr *m = &r->heads[i].msg_hdr;
+
+    memset(s, 0, sizeof *s);
+    s->iov.iov_base = data;
+    s->iov.iov_len = r->datagram_max;
+    m->msg_name = &s->from.storage;
+    m->msg_iov = &s->iov;
+    m->msg_iovlen = 1;
+    m->msg_control = s->control;
+}
+
+/* The bytes of the slots are left as they come: pages exist when touched. */
+static struct sonic__udp_ring *
+make(sonic_io *io, unsigned batch, unsigned views, size_t datagram_max)
+{
+    struct shape s = shape_of(batch, views, datagram_max);
+    uint8_t *p = io->mem.alloc(s.bytes, io->mem.ud);
+    struct sonic__udp_ring *r = (void *)p;
+
+    if (p == NULL)
+        return NULL;
+    memset(p, 0, s.data);
+    r->bytes = s.bytes;
+    r->batch = batch;
+    r->views = views;
+    r->datagram_max = datagram_max;
+    r->heads = (void *)(p + s.heads);
+    r->slot = (void *)(p + s.slots);
+    r->view = (void *)(p + s.views);
+    for (unsigned i = 0; i < batch; i++)
+        init_slot(r, i, p + s.data + i * s.stride);
+    r->used = batch; /* to be made ready */
+    return r;
+}
+
+struct sonic__udp_ring *
+sonic__udp_ring_take(sonic_udp *u)
+{
+    sonic_io *io = u->object.io;
+    struct sonic__udp_ring **p = &io->spare_rings, *r;
+    unsigned views = u->batch;
+
+    if ((u->object.bits2 & SONIC__UDP_GRO) && views < SONIC__UDP_VIEWS)
+        views = SONIC__UDP_VIEWS;
+    for (; (r = *p) != NULL; p = &r->next) {
+        if (r->batch != u->batch || r->datagram_max != u->datagram_max ||
+            r->views != views)
+            continue;
+        *p = r->next;
+        return r;
+    }
+    return make(io, u->batch, views, u->datagram_max);
+}
+
+void
+sonic__udp_ring_give(sonic_udp *u, struct sonic__udp_ring *r)
+{
+    sonic_io *io = u->object.io;
+
+    r->next = io->spare_rings;
+    io->spare_rings = r;
+}
+
+void
+sonic__udp_rings_free(sonic_io *io)
+{
+    while (io->spare_rings != NULL) {
+        struct sonic__udp_ring *r = io->spare_rings;
+
+        io->spare_rings = r->next;
+        sonic__free(io, r, r->bytes);
+    }
+}
+
+/* The kernel writes over these. */
+static void
+make_ready(struct sonic__udp_ring *r)
+{
+    for (unsigned i = 0; i < r->used; i++) {
+        struct msghdr *m = &r->heads[i].msg_hdr;
+
+        m->msg_namelen = sizeof(struct sockaddr_storage);
+        m->msg_controllen = SONIC__UDP_CONTROL;
+        m->msg_flags = 0;
+    }
+    r->used = r->at = 0;
+    r->offset = 0;
+}
+
+/* One at a time, where the seam has no batches. */
+static int
+receive_one(sonic_udp *u, struct sonic__udp_ring *r)
+{
+    const sonic_sys *sys = u->object.io->sys;
+    ssize_t n =
+        sys->recvmsg(u->object.fd, &r->heads[0].msg_hdr, MSG_TRUNC, sys->ud);
+
+    if (n < 0)
+        return (int)n;
+    r->heads[0].msg_len = (unsigned)n;
+    u->object.ready |= SONIC__HUP; /* there may be more */
+    return 1;
+}
+
+/* How many datagrams came; 0: none now; or an error. */
+int
+sonic__udp_ring_receive(sonic_udp *u, struct sonic__udp_ring *r)
+{
+    struct sonic__object *o = &u->object;
+    const sonic_sys *sys = o->io->sys;
+    int n;
+
+    make_ready(r);
+    n = sys->recvmmsg(o->fd, r->heads, r->batch, MSG_TRUNC, sys->ud);
+    if (n == -ENOSYS)
+        n = receive_one(u, r);
+    if (n <= 0)
+        return sonic__udp_receive_judge(u, n == 0 ? -EAGAIN : n);
+    u->stats.receives++;
+    if ((uint64_t)n > u->stats.batch_most)
+        u->stats.batch_most = (uint64_t)n;
+    if ((unsigned)n < r->batch && !(o->ready & SONIC__HUP))
+        sonic__await(o, SONIC__READ);
+    r->used = (unsigned)n;
+    return n;
+}
+
+/* ---- what the kernel tells -------------------------------------------- */
+
+static int64_t
+nanoseconds(const uint8_t *p, size_t size)
+{
+    int64_t v[2];
+    int32_t w[2];
+
+    if (size == sizeof w) {
+        memcpy(w, p, sizeof w);
+        v[0] = w[0];
+        v[1] = w[1];
+    } else {
+        memcpy(v, p, sizeof v);
+    }
+    return v[0] * INT64_C(1000000000) + v[1];
+}
+
+/* Three times: by the kernel, one that is no more, and by the NIC.  As wide as
+ * the system has them. */
+static void
+hear_times(struct sonic__udp_told *told, const uint8_t *p, size_t len)
+{
+    size_t size = len / 3;
+
+    if (len != 3 * 8 && len != 3 * 16)
+        return;
+    told->timestamp = nanoseconds(p, size);
+    told->hardware_time = nanoseconds(p + 2 * size, size);
+}
+
+static void
+hear_drops(sonic_udp *u, const uint8_t *p)
+{
+    uint32_t now;
+
+    memcpy(&now, p, sizeof now);
+    u->stats.kernel_drops += (uint32_t)(now - u->dropped); /* it goes round */
+    u->dropped = now;
+}
+
+static void
+hear_socket(sonic_udp *u, const struct cmsghdr *c, const uint8_t *p,
+            struct sonic__udp_told *told)
+{
+    size_t len = c->cmsg_len - CMSG_LEN(0);
+
+    if (c->cmsg_type == SO_RXQ_OVFL)
+        hear_drops(u, p);
+    else if (c->cmsg_type == SCM_TIMESTAMPING)
+        hear_times(told, p, len);
+    else if (c->cmsg_type == SCM_TIMESTAMPNS && (len == 8 || len == 16))
+        told->timestamp = nanoseconds(p, len);
+}
+
+static void
+hear_v4(const sonic_udp *u, const uint8_t *p, struct sonic__udp_told *told,
+        sonic_address *to)
+{
+    struct sockaddr_in *sin = (void *)&to->storage;
+    struct in_pktinfo info;
+
+    memcpy(&info, p, sizeof info);
+    told->interface = (unsigned)info.ipi_ifindex;
+    sin->sin_family = AF_INET;
+    sin->sin_port = u->port;
+    sin->sin_addr = info.ipi_addr;
+    to->len = sizeof *sin;
+}
+
+static void
+hear_v6(const sonic_udp *u, const uint8_t *p, struct sonic__udp_told *told,
+        sonic_address *to)
+{
+    struct sockaddr_in6 *sin6 = (void *)&to->storage;
+    struct in6_pktinfo info;
+
+    memcpy(&info, p, sizeof info);
+    told->interface = (unsigned)info.ipi6_ifindex;
+    sin6->sin6_family = AF_INET6;
+    sin6->sin6_port = u->port;
+    sin6->sin6_flowinfo = 0;
+    sin6->sin6_addr = info.ipi6_addr;
+    sin6->sin6_scope_id = 0;
+    if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ||
+        IN6_IS_ADDR_MC_LINKLOCAL(&info.ipi6_addr))
+        sin6->sin6_scope_id = (uint32_t)info.ipi6_ifindex;
+    to->len = sizeof *sin6;
+}
+
+void
+sonic__udp_hear(sonic_udp *u, struct msghdr *m, struct sonic__udp_told *told,
+                sonic_address *to)
+{
+    memset(told, 0, sizeof *told);
+    to->len = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL;
+         c = CMSG_NXTHDR(m, c)) {
+        const uint8_t *p = CMSG_DATA(c);
+        int segment;
+
+        if (c->cmsg_level == SOL_SOCKET) {
+            hear_socket(u, c, p, told);
+        } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            hear_v4(u, p, told, to);
+        } else if (c->cmsg_level == IPPROTO_IPV6 &&
+                   c->cmsg_type == IPV6_PKTINFO) {
+            hear_v6(u, p, told, to);
+        } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+            memcpy(&segment, p, sizeof segment);
+            told->segment = segment > 0 ? (unsigned)segment : 0;
+        }
+    }
+    told->drops = u->stats.kernel_drops;
+}
+
+/* ---- what the caller is shown ----------------------------------------- */
+
+/* The next datagram of a slot, which holds several where the kernel joined
+ * them.  True when the slot is done with. */
+static bool
+show(sonic_udp *u, struct sonic__udp_ring *r, sonic_datagram *d)
+{
+    struct sonic__udp_slot *s = &r->slot[r->at];
+    struct mmsghdr *h = &r->heads[r->at];
+    size_t sent = h->msg_len;
+    size_t have = sent < r->datagram_max ? sent : r->datagram_max, left;
+
+    if (r->offset == 0) {
+        s->from.len = h->msg_hdr.msg_namelen;
+        sonic__udp_hear(u, &h->msg_hdr, &s->told, &s->to);
+    }
+    left = have - r->offset;
+    d->data = (uint8_t *)s->iov.iov_base + r->offset;
+    d->len = left;
+    d->sent = sent - r->offset;
+    if (s->told.segment > 0 && left > s->told.segment)
+        d->len = d->sent = s->told.segment;
+    d->truncated = d->sent > d->len ||
+                   (d->len == left && h->msg_hdr.msg_flags & MSG_TRUNC);
+    d->interface = s->told.interface;
+    d->from = &s->from;
+    d->to = &s->to;
+    d->timestamp = s->told.timestamp;
+    d->hardware_time = s->told.hardware_time;
+    d->drops = s->told.drops;
+    r->offset += d->len;
+    u->stats.bytes_in += d->len;
+    u->stats.truncated += d->truncated;
+    u->stats.joined += s->told.segment > 0;
+    return r->offset >= have;
+}
+
+/* Fill r->view; how many. */
+unsigned
+sonic__udp_ring_show(sonic_udp *u, struct sonic__udp_ring *r)
+{
+    unsigned n = 0;
+
+    while (r->at < r->used && n < r->views) {
+        if (show(u, r, &r->view[n++])) {
+            r->at++;
+            r->offset = 0;
+        }
+    }
+    u->stats.datagrams_in += n;
+    return n;
+}
