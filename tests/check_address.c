@@ -32,6 +32,9 @@ static const struct {
     {":80", "[::]:80", AF_INET6, 80},
     {"tcp6::80", "[::]:80", AF_INET6, 80},
     {"tcp4::80", "0.0.0.0:80", AF_INET, 80},
+    {"udp:1.2.3.4:5", "1.2.3.4:5", AF_INET, 5},
+    {"udp4::80", "0.0.0.0:80", AF_INET, 80},
+    {"udp6:[::1]:80", "[::1]:80", AF_INET6, 80},
     {"unix:/tmp/x", NULL, AF_UNIX, 0},
     {"unix:x", NULL, AF_UNIX, 0},
     {"unix:a:b", NULL, AF_UNIX, 0},
@@ -49,7 +52,9 @@ static const char *const bad[] = {
     "tcp4:[::1]:80",
     "tcp6:127.0.0.1:80",
     "tcp5:127.0.0.1:80",
-    "udp:127.0.0.1:80",
+    "udp:80",
+    "udp4:[::1]:80",
+    "udp6:127.0.0.1:80",
     "127.0.0.1",
     "127.0.0.1:",
     "127.0.0.1:65536",
@@ -129,6 +134,24 @@ START_TEST(bad_addresses_are_refused)
     ck_assert_int_eq(sonic_address_parse(bad[_i], &a), SONIC_EADDRESS);
     ck_assert_uint_eq(a.len, 0);
     ck_assert_int_eq(sonic__address_split(bad[_i], &parts), SONIC_EADDRESS);
+}
+END_TEST
+
+START_TEST(each_is_for_streams_or_for_datagrams)
+{
+    struct sonic__address_parts p;
+
+    ck_assert_int_eq(sonic__address_split("udp:1.2.3.4:5", &p), SONIC_EADDRESS);
+    ck_assert_int_eq(sonic__address_split("udp6::5", &p), SONIC_EADDRESS);
+    ck_assert_int_eq(sonic__address_split_udp("tcp:1.2.3.4:5", &p),
+                     SONIC_EADDRESS);
+    ck_assert_int_eq(sonic__address_split_udp("unix:x", &p), SONIC_EADDRESS);
+    ck_assert_int_eq(sonic__address_split_udp(NULL, &p), SONIC_EADDRESS);
+    ck_assert_int_eq(sonic__address_split_udp("udp4:example.com:5", &p), 0);
+    ck_assert_int_eq(p.family, AF_INET);
+    ck_assert_str_eq(p.host, "example.com");
+    ck_assert_int_eq(sonic__address_split_udp("[::1]:5", &p), 0);
+    ck_assert_int_eq(p.kind, SONIC__ADDRESS_NUMERIC);
 }
 END_TEST
 
@@ -330,6 +353,7 @@ main(void)
                         sizeof good / sizeof *good);
     tcase_add_loop_test(tc, bad_addresses_are_refused, 0,
                         sizeof bad / sizeof *bad);
+    tcase_add_test(tc, each_is_for_streams_or_for_datagrams);
     tcase_add_test(tc, null_is_refused);
     tcase_add_test(tc, names_are_taken_apart_but_not_looked_up);
     tcase_add_test(tc, long_names_are_taken_whole_or_refused);
