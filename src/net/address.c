@@ -214,8 +214,7 @@ split_host(struct sonic__address_parts *out)
 /* What an address is for. */
 enum { STREAMS = 1, DATAGRAMS = 2 };
 
-/* The prefix, and what follows it.  One that is for something else stays, and
- * is no host. */
+/* The prefix, and what follows it; NULL: one that is for something else. */
 static const char *
 skip_prefix(const char *text, int use, int *family)
 {
@@ -233,10 +232,9 @@ skip_prefix(const char *text, int use, int *family)
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         size_t n = strlen(prefixes[i].text);
 
-        if ((prefixes[i].use & use) &&
-            strncmp(text, prefixes[i].text, n) == 0) {
+        if (strncmp(text, prefixes[i].text, n) == 0) {
             *family = prefixes[i].family;
-            return text + n;
+            return prefixes[i].use & use ? text + n : NULL;
         }
     }
     return text;
@@ -254,6 +252,8 @@ split(const char *text, int use, struct sonic__address_parts *out)
     if (text == NULL)
         return SONIC_EADDRESS;
     text = skip_prefix(text, use, &out->family);
+    if (text == NULL)
+        return SONIC_EADDRESS;
     if (out->family == AF_UNIX)
         return split_unix(text, out);
     brackets = *text == '[';
