@@ -105,6 +105,12 @@ take_queue(sonic_io *io)
     io->queue.tail = &io->queue.head;
 }
 
+static inline bool
+is_dirty(const sonic_io *io)
+{
+    return io->dirty != NULL || io->dirty_udp != NULL;
+}
+
 /* Send what is queued.  True when that brought something to run. */
 static SONIC__RARELY bool
 flush(sonic_io *io)
@@ -112,7 +118,7 @@ flush(sonic_io *io)
     uint64_t handlers = io->handlers;
 
     sonic__flush_dirty(io); /* may complete what the caller waits for */
-    return io->dirty != NULL || io->handlers != handlers;
+    return is_dirty(io) || io->handlers != handlers;
 }
 
 /* Everything ready has run: flush, wait, and collect what is ready next.
@@ -123,7 +129,7 @@ gather(sonic_io *io, int64_t timeout)
     struct sonic__door *door = io->door;
     int n;
 
-    if ((io->dirty != NULL && flush(io)) || io->queue.head != NULL)
+    if ((is_dirty(io) && flush(io)) || io->queue.head != NULL)
         timeout = 0;
     if (timeout != 0 && io->heap_n > 0)
         timeout = shorter(io, timeout, io->heap[0].deadline);
