@@ -61,7 +61,27 @@
     X(ESOUP_SEQUENCE, -5202, 0, "soupbintcp: not the session or number asked") \
     X(ESOUP_REJECTED, -5203, 0, "soupbintcp: the login was refused")           \
     X(ESOUP_LOGIN, -5204, 0, "soupbintcp: no login within the deadline")       \
-    X(ESOUP_SILENT, -5205, 0, "soupbintcp: nothing heard within the deadline")
+    X(ESOUP_SILENT, -5205, 0, "soupbintcp: nothing heard within the deadline") \
+    X(ETLS, -5400, 0, "tls: failed")                                           \
+    X(ETLS_PROTOCOL, -5401, 0, "tls: the peer does not speak TLS, or badly")   \
+    X(ETLS_TRUNCATED, -5402, 0, "tls: stream ended without close_notify")      \
+    X(ETLS_ALERT, -5403, 0, "tls: the peer refuses")                           \
+    X(ETLS_VERSION, -5404, 0, "tls: no version in common")                     \
+    X(ETLS_CIPHER, -5405, 0, "tls: no cipher in common")                       \
+    X(ETLS_ALPN, -5406, 0, "tls: no application protocol in common")           \
+    X(ETLS_CERTIFICATE, -5407, 0, "tls: own certificate or key not usable")    \
+    X(ETLS_NO_CERTIFICATE, -5420, 0, "tls: the peer shows no certificate")     \
+    X(ETLS_EXPIRED, -5421, 0, "tls: certificate has expired")                  \
+    X(ETLS_NOT_YET_VALID, -5422, 0, "tls: certificate is not valid yet")       \
+    X(ETLS_WRONG_HOST, -5423, 0, "tls: certificate is for another name")       \
+    X(ETLS_SELF_SIGNED, -5424, 0, "tls: certificate is self-signed")           \
+    X(ETLS_UNKNOWN_ISSUER, -5425, 0, "tls: issuer is not known or trusted")    \
+    X(ETLS_REVOKED, -5426, 0, "tls: certificate is revoked")                   \
+    X(ETLS_CRL, -5427, 0, "tls: no usable revocation list")                    \
+    X(ETLS_PURPOSE, -5428, 0, "tls: certificate is for another purpose")       \
+    X(ETLS_SIGNATURE, -5429, 0, "tls: certificate has a wrong signature")      \
+    X(ETLS_WEAK, -5430, 0, "tls: certificate has a weak key or digest")        \
+    X(ETLS_VERIFY, -5431, 0, "tls: certificate cannot be verified")
 
 enum sonic_error {
     SONIC_OK = 0,

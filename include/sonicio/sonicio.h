@@ -25,6 +25,7 @@
 #include <sonicio/stream.h>
 #include <sonicio/sys.h>
 #include <sonicio/timer.h>
+#include <sonicio/tls.h>
 #include <sonicio/udp.h>
 #include <sonicio/url.h>
 #include <sonicio/websocket.h>

@@ -208,7 +208,8 @@ SONIC_API SONIC_MUST_CHECK int sonic_stream_write(sonic_stream *stream,
  * dispatch ends.  0, or the error that the write met. */
 SONIC_API int sonic_stream_flush(sonic_stream *stream);
 
-/* Bytes queued and not taken by the system yet. */
+/* Bytes queued and not taken by the system yet; those of a layer's next layer
+ * are counted too. */
 SONIC_API size_t sonic_stream_queued(const sonic_stream *stream);
 
 /* Could n more bytes be queued without SONIC_EQUEUE? */
@@ -268,7 +269,8 @@ SONIC_API void sonic_stream_free(sonic_stream *stream);
 SONIC_API sonic_io *sonic_stream_io(const sonic_stream *stream);
 SONIC_API bool sonic_stream_is_open(const sonic_stream *stream);
 /* The descriptor, for options and select-like loops; -1 when not connected.
- * It stays the stream's. */
+ * It stays the stream's.  A layer's is that of the stream it stands on, and so
+ * are the addresses. */
 SONIC_API int sonic_stream_fd(const sonic_stream *stream);
 /* The stream below a layer; NULL for one that is on a descriptor. */
 SONIC_API sonic_stream *sonic_stream_next_layer(const sonic_stream *stream);

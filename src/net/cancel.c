@@ -170,6 +170,20 @@ sonic__write_abandon(sonic_stream *s, const void *ud)
     return (size_t)n;
 }
 
+/* The pending drain, of whomever. */
+void
+sonic__drain_abandon(sonic_stream *s)
+{
+    struct sonic__wq *q = s->wq;
+
+    if (q == NULL || q->drain == NULL)
+        return;
+    q->drain = NULL;
+    q->drain_err = 0;
+    s->object.io->pending--;
+    sonic__write_release(s);
+}
+
 void
 sonic_stream_cancel(sonic_stream *s, int directions)
 {
@@ -179,6 +193,8 @@ sonic_stream_cancel(sonic_stream *s, int directions)
         sonic__connect_cancel(c);
         return;
     }
+    if (sonic__stream_class(s)->cancel != NULL)
+        sonic__stream_class(s)->cancel(s);
     if ((directions & SONIC_READING) &&
         (s->object.bits & SONIC__READ_KIND) != SONIC__READ_NONE) {
         s->object.bits |= SONIC__READ_CANCEL;

@@ -330,7 +330,9 @@ refusal(const sonic_stream *s)
         return SONIC_ECLOSED;
     if (sonic__stream_connecting(s) != NULL)
         return -EBUSY;
-    return sonic_stream_is_open(s) ? -EISCONN : 0;
+    return sonic_stream_is_open(s) || sonic_stream_next_layer(s) != NULL
+               ? -EISCONN
+               : 0;
 }
 
 void

@@ -42,7 +42,7 @@ sonic__cork_open(sonic_stream *s)
     if (io->cork.stream != NULL)
         sonic__cork_pull(io->cork.stream);
     if (s->wq != NULL || s->more != NULL || o->bits2 != SONIC__CONNECTED ||
-        o->error != 0 || o->flags != SONIC__REGISTERED ||
+        o->error != 0 || (o->flags & ~SONIC__REGISTERED) ||
         !(o->ready & SONIC__WRITE))
         return;
     if (io->cork_wq == NULL)

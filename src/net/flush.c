@@ -32,6 +32,9 @@ sonic__write_done(sonic_stream *s, struct sonic__block *b, int err, size_t n)
     b->pin = NULL;
     b->err = err;
     b->total = n;
+    b->len = 0;
+    if (err == 0 && sonic__stream_class(s)->position != NULL)
+        b->len = sonic__stream_class(s)->position(s); /* see run_callbacks */
     b->next = NULL;
     *q->done_tail = b;
     q->done_tail = &b->next;
@@ -129,7 +132,7 @@ sonic_stream_flush(sonic_stream *s)
     ssize_t n = 1;
 
     sonic__uncork(s);
-    if (s->wq == NULL || o->fd < 0)
+    if (s->wq == NULL || !(o->bits2 & SONIC__CONNECTED))
         return o->error < 0 ? o->error : 0;
     while (n > 0 && s->wq->head != NULL && (o->ready & SONIC__WRITE)) {
         int parts = gather(s->wq, iov);
@@ -220,6 +223,20 @@ drain_due(const sonic_stream *s)
            (q->drain_err < 0 || q->bytes <= sonic__low_water(s));
 }
 
+/* A write that a layer has passed on is complete when the system has it: a
+ * stream that is closed then has lost nothing. */
+static bool
+is_taken(sonic_stream *s, struct sonic__block *b)
+{
+    int taken = sonic__stream_class(s)->taken(s, b->len);
+
+    if (taken < 0) {
+        b->err = taken;
+        b->total = 0;
+    }
+    return taken != 0;
+}
+
 /* One drain a turn: whoever asks for the next at once gets it in the next. */
 static void
 run_callbacks(sonic_stream *s)
@@ -230,6 +247,11 @@ run_callbacks(sonic_stream *s)
     while (q->done != NULL || (!drained && drain_due(s))) {
         struct sonic__block *b = q->done;
 
+        if (b != NULL && b->len > 0 && !is_taken(s, b)) {
+            if (drained || !drain_due(s))
+                return;
+            b = NULL;
+        }
         if (!sonic__may_complete(s->object.io)) {
             sonic__defer(&s->object);
             return;
@@ -286,8 +308,8 @@ sonic__write_run(sonic_stream *s)
     sonic__write_release(s);
 }
 
-void
-sonic__flush_dirty(sonic_io *io)
+static void
+flush_list(sonic_io *io)
 {
     sonic_stream *s = io->dirty;
 
@@ -301,6 +323,15 @@ sonic__flush_dirty(sonic_io *io)
     }
     if (io->dirty_udp != NULL)
         sonic__udp_flush_dirty(io);
+}
+
+/* Twice: what a layer had goes into the stream below. */
+void
+sonic__flush_dirty(sonic_io *io)
+{
+    flush_list(io);
+    if (io->dirty != NULL)
+        flush_list(io);
 }
 
 void
@@ -337,10 +368,13 @@ size_t
 sonic_stream_queued(const sonic_stream *s)
 {
     const sonic_cork *c = &s->object.io->cork;
+    const sonic_stream *below;
+    size_t n = s->wq != NULL ? s->wq->bytes : 0;
 
     if (c->stream == s)
-        return SONIC__BLOCK_LARGEST - (size_t)(c->end - c->at);
-    return s->wq != NULL ? s->wq->bytes : 0;
+        n += SONIC__BLOCK_LARGEST - (size_t)(c->end - c->at);
+    below = s->object.fd < 0 ? sonic_stream_next_layer(s) : NULL;
+    return below != NULL ? n + sonic_stream_queued(below) : n;
 }
 
 /* A stream can go in the very turn in which it queued something. */

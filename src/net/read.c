@@ -43,6 +43,12 @@ rest_data(const sonic_stream *s)
                : sonic__mirror_data(s->u.mirror);
 }
 
+const uint8_t *
+sonic__stream_rest(const sonic_stream *s)
+{
+    return s->object.bits2 & SONIC__CONNECTING ? NULL : rest_data(s);
+}
+
 void
 sonic__read_drop_buffer(sonic_stream *s)
 {
@@ -117,8 +123,8 @@ sonic__read_settle(sonic_stream *s)
 
 /* A callback has returned: what it queued for this stream goes out in one
  * call, then the buffer that it may refer to is let go. */
-static void
-dispatch_end(sonic_stream *s)
+void
+sonic__dispatch_end(sonic_stream *s)
 {
     if (sonic__corked(s))
         sonic__cork_send(s);
@@ -152,7 +158,7 @@ sonic__read_complete(sonic_stream *s, int err, size_t n)
     }
     sonic__complete_end(io);
     io->dispatching = outer;
-    dispatch_end(s);
+    sonic__dispatch_end(s);
 }
 
 /* What a read said: bytes, or 0 after which the loop waits, or an error that

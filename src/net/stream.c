@@ -59,7 +59,7 @@ sonic__stream_close(struct sonic__object *o)
     if ((o->bits2 & SONIC__RESET) && o->fd >= 0)
         sys->setsockopt(o->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now,
                         sys->ud);
-    else if (s->wq != NULL && o->error == 0)
+    else if (!(o->bits2 & SONIC__RESET) && s->wq != NULL && o->error == 0)
         sonic_stream_flush(s);
     sonic__write_give_up(s, -ECANCELED);
     if (!(o->bits & SONIC__READ_BUSY)) /* else its loop does it */
@@ -68,17 +68,23 @@ sonic__stream_close(struct sonic__object *o)
 }
 
 void
-sonic__stream_destroy(struct sonic__object *o)
+sonic__stream_fini(sonic_stream *s)
 {
-    sonic_stream *s = (sonic_stream *)o;
+    sonic_io *io = s->object.io;
 
     sonic__write_free(s);
     if (s->more != NULL && s->more->read_timer.fire != NULL) {
-        sonic__timer_fini(o->io, &s->more->read_timer);
-        sonic__timer_fini(o->io, &s->more->write_timer);
+        sonic__timer_fini(io, &s->more->read_timer);
+        sonic__timer_fini(io, &s->more->write_timer);
     }
-    sonic__free(o->io, s->more, sizeof *s->more);
-    sonic__free(o->io, s, sizeof *s);
+    sonic__free(io, s->more, sizeof *s->more);
+}
+
+void
+sonic__stream_destroy(struct sonic__object *o)
+{
+    sonic__stream_fini((sonic_stream *)o);
+    sonic__free(o->io, o, sizeof(sonic_stream));
 }
 
 int
@@ -287,12 +293,6 @@ sonic_stream_is_open(const sonic_stream *s)
     return (s->object.bits2 & SONIC__CONNECTED) && !sonic__stream_closed(s);
 }
 
-int
-sonic_stream_fd(const sonic_stream *s)
-{
-    return s->object.fd;
-}
-
 sonic_stream *
 sonic_stream_next_layer(const sonic_stream *s)
 {
@@ -301,18 +301,29 @@ sonic_stream_next_layer(const sonic_stream *s)
     return c->next_layer != NULL ? c->next_layer(s) : NULL;
 }
 
+/* A layer's is that of what it stands on. */
+int
+sonic_stream_fd(const sonic_stream *s)
+{
+    const sonic_stream *below;
+
+    while (s->object.fd < 0 && (below = sonic_stream_next_layer(s)) != NULL)
+        s = below;
+    return s->object.fd;
+}
+
 typedef int get_name(int fd, struct sockaddr *a, socklen_t *n, void *ud);
 
 static int
 get_address(const sonic_stream *s, get_name *get, sonic_address *out)
 {
     const sonic_sys *sys = s->object.io->sys;
+    int fd = sonic_stream_fd(s);
 
-    if (s->object.fd < 0)
+    if (fd < 0)
         return -ENOTCONN;
     out->len = sizeof out->storage;
-    return get(s->object.fd, (struct sockaddr *)&out->storage, &out->len,
-               sys->ud);
+    return get(fd, (struct sockaddr *)&out->storage, &out->len, sys->ud);
 }
 
 int

@@ -23,6 +23,14 @@ struct sonic__stream_class {
     int (*shutdown)(sonic_stream *s);
     sonic_stream *(*next_layer)(const sonic_stream *s); /* may be NULL */
     bool short_is_dry; /* a short read or write has emptied or filled it */
+
+    /* Of a layer, which has no descriptor of its own; NULL for the others.
+     * position: bytes that it has put into the stream below.  taken: has the
+     * system taken as many?  1; 0: run is called once it has; or why it never
+     * will.  cancel: operations that are not of the stream's own kinds. */
+    size_t (*position)(const sonic_stream *s);
+    int (*taken)(sonic_stream *s, size_t position);
+    void (*cancel)(sonic_stream *s);
 };
 
 /* object.bits: the read side */
@@ -135,6 +143,7 @@ int sonic__stream_init(sonic_io *io, sonic_stream *s,
 struct sonic__stream_more *sonic__stream_more(sonic_stream *s);
 void sonic__stream_close(struct sonic__object *o);
 void sonic__stream_destroy(struct sonic__object *o);
+void sonic__stream_fini(sonic_stream *s); /* all but the memory of s */
 void sonic__stream_run(struct sonic__object *o);
 void sonic__stream_go_on(sonic_stream *s); /* what is pending */
 bool sonic__stream_reading(const struct sonic__object *o);
@@ -182,6 +191,7 @@ sonic__uncork(sonic_stream *s)
  * Returns the bytes that it moved. */
 size_t sonic__read_abandon(sonic_stream *s, const void *ud);
 size_t sonic__write_abandon(sonic_stream *s, const void *ud);
+void sonic__drain_abandon(sonic_stream *s);
 
 /* read.c, lend.c */
 void sonic__read_run(sonic_stream *s);
@@ -202,6 +212,8 @@ ssize_t sonic__read_judge(sonic_stream *s, ssize_t n, size_t asked);
 void sonic__read_complete(sonic_stream *s, int err, size_t n);
 void sonic__read_settle(sonic_stream *s);
 void sonic__read_drop_buffer(sonic_stream *s);
+const uint8_t *sonic__stream_rest(const sonic_stream *s); /* what is buffered */
+void sonic__dispatch_end(sonic_stream *s);
 
 /* cork.c */
 void sonic__cork_prepare(sonic_io *io);

@@ -108,12 +108,13 @@ fail:
 }
 
 static void
-close_objects(sonic_io *io, bool free_them)
+close_objects(sonic_io *io, bool layers, bool free_them)
 {
     for (uint32_t i = 0; i < io->slots_n; i++) {
         struct sonic__object *o = io->slots[i].owner;
 
-        if (o == NULL || (o->flags & SONIC__INTERNAL))
+        if (o == NULL || (o->flags & SONIC__INTERNAL) ||
+            (layers && !o->cls->layer))
             continue;
         if (free_them)
             sonic__object_free(o);
@@ -127,7 +128,8 @@ sonic_io_close(sonic_io *io)
 {
     if (io->closed)
         return;
-    close_objects(io, false);
+    close_objects(io, true, false);
+    close_objects(io, false, false);
     io->closed = true;
     atomic_store(&io->door->shut, true); /* the last posts are in */
     if (!io->running && io->dispatched == 0)
@@ -141,7 +143,7 @@ sonic__io_destroy(sonic_io *io)
     sonic_mem mem = io->mem;
 
     io->freed = true;
-    close_objects(io, true);
+    close_objects(io, false, true);
     sonic__io_drain(io);
     sonic__work_shut(io);
     sonic__object_close(&io->door->waker);

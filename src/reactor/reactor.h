@@ -51,6 +51,9 @@ struct sonic__class {
     void (*destroy)(struct sonic__object *o);
     /* Waiting for SONIC__READ right now?  NULL: never polled directly. */
     bool (*reading)(const struct sonic__object *o);
+    /* It stands on another object, and is closed before that when the io is:
+     * it has a last word to say through it. */
+    bool layer;
 };
 
 /* The base of everything that belongs to an io: 40 bytes. */

@@ -1,0 +1,26 @@
+/* pack.h - one piece of memory for everything that an options struct points to
+ *
+ * Pack twice: with bytes NULL, which only counts, then into memory of that
+ * size, which also makes the pointers point there.
+ */
+#ifndef SONICIO_SRC_PACK_H
+#define SONICIO_SRC_PACK_H
+
+#include <stddef.h>
+
+struct sonic__pack {
+    char *bytes; /* aligned as malloc(3) aligns; NULL: count */
+    size_t used;
+};
+
+/* A copy of n bytes, aligned; NULL when counting. */
+void *sonic__pack(struct sonic__pack *p, const void *from, size_t n);
+/* *text, which may be NULL. */
+void sonic__pack_text(struct sonic__pack *p, const char **text);
+/* *bytes, n of them; NULL stays NULL. */
+void sonic__pack_bytes(struct sonic__pack *p, const void **bytes, size_t n);
+/* A list of n texts. */
+void sonic__pack_list(struct sonic__pack *p, const char *const **list,
+                      size_t n);
+
+#endif
