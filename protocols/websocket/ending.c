@@ -156,40 +156,66 @@ sonic__ws_outcome(const sonic_ws *ws)
 
 /* ---- the end ---------------------------------------------------------- */
 
-/* From the loop: everything that still waits for this connection is told. */
+/* Everybody that still waits for this connection.  Taken away before the first
+ * of them is told, for each may connect again. */
+struct farewell {
+    sonic_ws_close_record why;
+    int outcome; /* for operations */
+    sonic_ws_fn *connect_cb, *close_cb;
+    sonic_ws_read_fn *read_cb;
+    void *connect_ud, *close_ud, *read_ud;
+};
+
+static void
+take_leave(sonic_ws *ws, struct farewell *f)
+{
+    struct sonic__ws_opening *opening = sonic__ws_opening(ws);
+    struct sonic__ws_more *m = ws->more;
+
+    *f = (struct farewell){.outcome = sonic__ws_outcome(ws),
+                           .why = {.layer = SONIC_WS_LAYER_TRANSPORT,
+                                   .error = -ENOMEM,
+                                   .code = SONIC_WS_ABNORMAL}};
+    if (opening != NULL) {
+        f->connect_cb = opening->cb;
+        f->connect_ud = opening->ud;
+    }
+    if (m != NULL) {
+        f->why = m->record;
+        f->read_cb = m->reader.cb;
+        f->read_ud = m->reader.ud;
+        f->close_cb = m->close_cb;
+        f->close_ud = m->close_ud;
+        m->reader.cb = NULL;
+        m->close_cb = NULL;
+    }
+    sonic__ws_opening_free(ws);
+    sonic__ws_codec_release(ws);
+    ws->end_posted = 0;
+}
+
+/* From the loop. */
 static void
 on_end(sonic_io *io, void *ud)
 {
     sonic_ws *ws = ud;
-    struct sonic__ws_more *m = ws->more;
-    struct sonic__ws_opening *opening = sonic__ws_opening(ws);
-    sonic_ws_close_record local = {.layer = SONIC_WS_LAYER_TRANSPORT,
-                                   .error = -ENOMEM,
-                                   .code = SONIC_WS_ABNORMAL};
-    const sonic_ws_close_record *why = m != NULL ? &m->record : &local;
-    sonic_ws_fn *cb = opening != NULL ? opening->cb : NULL;
-    void *cb_ud = opening != NULL ? opening->ud : NULL;
-    bool clean = why->clean;
+    sonic_ws_server *server = NULL;
+    struct farewell f;
 
     (void)io;
-    sonic__ws_opening_free(ws);
-    sonic__ws_codec_release(ws);
-    ws->end_posted = 0;
-    if (cb != NULL)
-        cb(ws, sonic__ws_outcome(ws), cb_ud);
-    sonic__ws_fail_reader(ws, sonic__ws_outcome(ws));
-    if (m != NULL && m->close_cb != NULL) {
-        cb = m->close_cb;
-        m->close_cb = NULL;
-        cb(ws, clean ? 0 : sonic__ws_outcome(ws), m->close_ud);
-    }
+    take_leave(ws, &f);
+    if (f.connect_cb != NULL)
+        f.connect_cb(ws, f.outcome, f.connect_ud);
+    if (f.read_cb != NULL)
+        f.read_cb(ws, f.outcome, NULL, f.read_ud);
+    if (f.close_cb != NULL)
+        f.close_cb(ws, f.why.clean ? 0 : f.outcome, f.close_ud);
     if (ws->flags & SONIC__WS_SERVER)
-        sonic__ws_server_remove(ws->config->owner, ws, clean);
+        server = sonic__ws_server_remove(ws, f.why.clean);
     if (!(ws->flags & SONIC__WS_FREED) && ws->handler != NULL &&
-        ws->handler->on_close != NULL) {
-        local = *why; /* the callback may connect again */
-        ws->handler->on_close(ws, &local, ws->ud);
-    }
+        ws->handler->on_close != NULL)
+        ws->handler->on_close(ws, &f.why, ws->ud);
+    sonic__ws_server_settle(server);
     if ((ws->flags & SONIC__WS_SERVER) && !(ws->flags & SONIC__WS_FREED)) {
         ws->flags |= SONIC__WS_FREED;
         sonic__ws_drop(ws);

@@ -74,13 +74,6 @@ finish_read(sonic_ws *ws, int err, const sonic_ws_message *m)
     r.cb(ws, err, m, r.ud);
 }
 
-void
-sonic__ws_fail_reader(sonic_ws *ws, int err)
-{
-    if (is_pulling(ws))
-        finish_read(ws, err, NULL);
-}
-
 bool
 sonic__ws_forget_reader(sonic_ws *ws)
 {
@@ -99,7 +92,8 @@ read_into(sonic_ws *ws, const sonic_ws_message *part)
 
     if (part->len > r->cap - r->have) {
         finish_read(ws, SONIC_EWS_TOOBIG, NULL);
-        sonic__ws_violated(ws, SONIC_EWS_TOOBIG);
+        if (sonic__ws_phase(ws) == SONIC__WS_DATA) /* not ended in there */
+            sonic__ws_violated(ws, SONIC_EWS_TOOBIG);
         return;
     }
     if (part->len > 0)

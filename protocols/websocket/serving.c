@@ -124,20 +124,33 @@ finish_drain(sonic_ws_server *s, int err)
         cb(s, err, &counts, s->drain_ud);
 }
 
-void
-sonic__ws_server_remove(sonic_ws_server *s, sonic_ws *ws, bool clean)
+/* ws is over, or its owner's no more.  The server, held until it is settled;
+ * NULL when it has forgotten ws before. */
+sonic_ws_server *
+sonic__ws_server_remove(sonic_ws *ws, bool clean)
 {
+    sonic_ws_server *s = ws->config->owner;
+
     if (ws->index == SONIC__WS_NOT_LISTED)
-        return;
+        return NULL; /* and s may be gone */
     list_remove(s, ws);
-    if (s->drain_cb == NULL)
-        return;
-    if (clean)
+    if (s->drain_cb != NULL && clean)
         s->drained.clean++;
-    else
+    else if (s->drain_cb != NULL)
         s->drained.reset++;
-    if (s->live == 0)
+    sonic_object_hold(s);
+    return s;
+}
+
+/* The last of a draining server's connections has gone. */
+void
+sonic__ws_server_settle(sonic_ws_server *s)
+{
+    if (s == NULL)
+        return;
+    if (s->drain_cb != NULL && s->live == 0)
         finish_drain(s, 0);
+    sonic_object_drop(s);
 }
 
 /* No more connections: it drains, or has as many as it may. */

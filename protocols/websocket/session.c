@@ -410,7 +410,7 @@ sonic_ws_free(sonic_ws *ws)
     sonic__ws_weigh_anchor(ws);
     sonic_ws_terminate(ws);
     if (is_server(ws))
-        sonic__ws_server_remove(ws->config->owner, ws, false);
+        sonic__ws_server_settle(sonic__ws_server_remove(ws, false));
     sonic__ws_drop(ws);
 }
 

@@ -316,12 +316,12 @@ void sonic__ws_refuse(sonic_ws *ws, int err, unsigned status, const char *text,
 
 /* serving.c */
 bool sonic__ws_server_is_full(const sonic_ws_server *server);
-void sonic__ws_server_remove(sonic_ws_server *server, sonic_ws *ws, bool clean);
+sonic_ws_server *sonic__ws_server_remove(sonic_ws *ws, bool clean);
+void sonic__ws_server_settle(sonic_ws_server *server);
 
 /* receiving.c */
 void sonic__ws_arm(sonic_ws *ws, size_t min, size_t want);
 void sonic__ws_go_on(sonic_ws *ws); /* if there is somebody to deliver to */
-void sonic__ws_fail_reader(sonic_ws *ws, int err);
 bool sonic__ws_forget_reader(sonic_ws *ws); /* its callback never runs */
 void sonic__ws_choose_delivery(sonic_ws *ws);
 int sonic__ws_outcome(const sonic_ws *ws); /* for operations at the end */
