@@ -127,8 +127,10 @@ plan_run(struct plan *p)
     check_world(&s);
     p->hash = sonic_sim_hash(s.sim);
     p->forced = sonic_sim_stats(s.sim)->forced;
-    if (p->show)
+    if (p->show) {
         sonic_sim_print_trace(s.sim, stdout);
+        fflush(stdout); /* a failing test takes what is buffered with it */
+    }
     if (sonic_sim_free(s.sim, &leaks) < 0 && s.wrong == NULL) {
         snprintf(what, sizeof what, "%s", leaks.what);
         s.wrong = what;
