@@ -5,6 +5,7 @@
 #include <sonicio/address.h>
 #include <sonicio/api.h>
 #include <sonicio/bip.h>
+#include <sonicio/bytes.h>
 #include <sonicio/error.h>
 #include <sonicio/frame.h>
 #include <sonicio/fsm.h>

@@ -57,6 +57,16 @@ map_twice(const sonic_sys *sys, int fd, size_t size, size_t align,
     return 0;
 }
 
+/* An error instead of SIGBUS, should memory be short.  Kernels that do not know
+ * the advice say -EINVAL. */
+static int
+populate(const sonic_sys *sys, uint8_t *base, size_t size)
+{
+    int err = sys->madvise(base, 2 * size, MADV_POPULATE_WRITE, sys->ud);
+
+    return err == -EFAULT ? -ENOMEM : err;
+}
+
 /* One attempt, with huge pages or without. */
 static int
 map_pages(const sonic_sys *sys, size_t size, bool huge, bool prefault,
@@ -73,14 +83,12 @@ map_pages(const sonic_sys *sys, size_t size, bool huge, bool prefault,
     sys->close(fd, sys->ud); /* the mappings keep the pages */
     if (err < 0 || !prefault)
         return err;
-    /* An error instead of SIGBUS, should memory be short.  Kernels that do not
-     * know the advice leave the pages to be made when they are first used. */
-    err = sys->madvise(*base, 2 * size, MADV_POPULATE_WRITE, sys->ud);
-    if (err < 0 && err != -EINVAL) {
+    err = populate(sys, *base, size);
+    if (err == -EINVAL) /* the pages are made when they are first used */
+        return 0;
+    if (err < 0)
         sys->munmap(*base, 2 * size, sys->ud);
-        return err == -EFAULT ? -ENOMEM : err;
-    }
-    return 0;
+    return err;
 }
 
 static int
@@ -158,6 +166,20 @@ sonic_mirror_grow(sonic_mirror *m, size_t min_size)
     m->size = size;
     m->head = 0;
     m->huge = huge;
+    return 0;
+}
+
+int
+sonic__mirror_prefault(sonic_mirror *m)
+{
+    int err = populate(m->sys, m->base, m->size);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    volatile uint8_t *p = m->base;
+
+    if (err != -EINVAL)
+        return err;
+    for (size_t i = 0; i < 2 * m->size; i += page)
+        p[i] = p[i];
     return 0;
 }
 

@@ -21,6 +21,9 @@ struct sonic_mirror {
     sonic_mem mem;
 };
 
+/* Have every page made now, in both halves; what is queued stays.  -ENOMEM. */
+int sonic__mirror_prefault(struct sonic_mirror *m);
+
 static inline uint8_t *
 sonic__mirror_data(const struct sonic_mirror *m)
 {
