@@ -7,6 +7,7 @@
 #include <sonicio/bip.h>
 #include <sonicio/bytes.h>
 #include <sonicio/error.h>
+#include <sonicio/file.h>
 #include <sonicio/frame.h>
 #include <sonicio/fsm.h>
 #include <sonicio/gap.h>

@@ -26,6 +26,7 @@ extern "C" {
 struct epoll_event;
 struct ifaddrs;
 struct mmsghdr;
+struct stat;
 
 typedef struct sonic_sys {
     size_t size; /* sizeof(sonic_sys) */
@@ -110,6 +111,23 @@ typedef struct sonic_sys {
     int (*if_indextoname)(unsigned index, char *name, void *ud);
     int (*getifaddrs)(struct ifaddrs **out, void *ud); /* getifaddrs(3) */
     void (*freeifaddrs)(struct ifaddrs *list, void *ud);
+
+    /* Files.  Any thread. */
+    ssize_t (*pread)(int fd, void *buf, size_t len, int64_t off, void *ud);
+    ssize_t (*pwrite)(int fd, const void *buf, size_t len, int64_t off,
+                      void *ud);
+    int64_t (*lseek)(int fd, int64_t off, int whence, void *ud);
+    int (*fstat)(int fd, struct stat *st, void *ud);
+    int (*fsync)(int fd, void *ud);
+
+    /* CLOCK_REALTIME: nanoseconds since 1970, UTC without leap seconds. */
+    int64_t (*realtime)(void *ud);
+    /* Of the calling thread; set is a cpu_set_t of `size` bytes.
+     * sched_setaffinity(2): 0 or an error. */
+    int (*sched_setaffinity)(size_t size, const void *set, void *ud);
+    int (*sched_getaffinity)(size_t size, void *set, void *ud);
+    int (*mlockall)(int flags, void *ud);
+    int (*ioctl)(int fd, unsigned long request, void *arg, void *ud);
 } sonic_sys;
 
 /* sonic_sys_kernel - the operating system; constant, valid for ever */

@@ -7,11 +7,14 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -419,6 +422,81 @@ k_freeifaddrs(struct ifaddrs *list, void *ud)
     freeifaddrs(list);
 }
 
+static ssize_t
+k_pread(int fd, void *buf, size_t len, int64_t off, void *ud)
+{
+    (void)ud;
+    SYS_SIZE(pread(fd, buf, len, (off_t)off));
+}
+
+static ssize_t
+k_pwrite(int fd, const void *buf, size_t len, int64_t off, void *ud)
+{
+    (void)ud;
+    SYS_SIZE(pwrite(fd, buf, len, (off_t)off));
+}
+
+static int64_t
+k_lseek(int fd, int64_t off, int whence, void *ud)
+{
+    off_t at = lseek(fd, (off_t)off, whence);
+
+    (void)ud;
+    return at < 0 ? -errno : (int64_t)at;
+}
+
+static int
+k_fstat(int fd, struct stat *st, void *ud)
+{
+    (void)ud;
+    SYS(fstat(fd, st));
+}
+
+static int
+k_fsync(int fd, void *ud)
+{
+    (void)ud;
+    SYS(fsync(fd));
+}
+
+static int64_t
+k_realtime(void *ud)
+{
+    struct timespec t;
+
+    (void)ud;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static int
+k_sched_setaffinity(size_t size, const void *set, void *ud)
+{
+    (void)ud;
+    SYS(sched_setaffinity(0, size, set));
+}
+
+static int
+k_sched_getaffinity(size_t size, void *set, void *ud)
+{
+    (void)ud;
+    SYS(sched_getaffinity(0, size, set));
+}
+
+static int
+k_mlockall(int flags, void *ud)
+{
+    (void)ud;
+    SYS(mlockall(flags));
+}
+
+static int
+k_ioctl(int fd, unsigned long request, void *arg, void *ud)
+{
+    (void)ud;
+    SYS(ioctl(fd, request, arg));
+}
+
 const sonic_sys *
 sonic_sys_kernel(void)
 {
@@ -467,6 +545,16 @@ sonic_sys_kernel(void)
         .if_indextoname = k_if_indextoname,
         .getifaddrs = k_getifaddrs,
         .freeifaddrs = k_freeifaddrs,
+        .pread = k_pread,
+        .pwrite = k_pwrite,
+        .lseek = k_lseek,
+        .fstat = k_fstat,
+        .fsync = k_fsync,
+        .realtime = k_realtime,
+        .sched_setaffinity = k_sched_setaffinity,
+        .sched_getaffinity = k_sched_getaffinity,
+        .mlockall = k_mlockall,
+        .ioctl = k_ioctl,
     };
 
     return &kernel;

@@ -172,6 +172,16 @@ static const sonic_sys members = {
     .if_indextoname = sonic__sim_if_indextoname,
     .getifaddrs = sonic__sim_getifaddrs,
     .freeifaddrs = sonic__sim_freeifaddrs,
+    .pread = sonic__sim_pread,
+    .pwrite = sonic__sim_pwrite,
+    .lseek = sonic__sim_lseek,
+    .fstat = sonic__sim_fstat,
+    .fsync = sonic__sim_fsync,
+    .realtime = sonic__sim_realtime,
+    .sched_setaffinity = sonic__sim_setaffinity,
+    .sched_getaffinity = sonic__sim_getaffinity,
+    .mlockall = sonic__sim_mlockall,
+    .ioctl = sonic__sim_ioctl,
 };
 
 static int64_t

@@ -471,6 +471,18 @@ int sonic__sim_listen(int, int, void *);
 int sonic__sim_accept4(int, struct sockaddr *, socklen_t *, int, void *);
 int sonic__sim_connect(int, const struct sockaddr *, socklen_t, void *);
 
+/* sim_disk.c */
+ssize_t sonic__sim_pread(int, void *, size_t, int64_t, void *);
+ssize_t sonic__sim_pwrite(int, const void *, size_t, int64_t, void *);
+int64_t sonic__sim_lseek(int, int64_t, int, void *);
+int sonic__sim_fstat(int, struct stat *, void *);
+int sonic__sim_fsync(int, void *);
+int64_t sonic__sim_realtime(void *);
+int sonic__sim_setaffinity(size_t, const void *, void *);
+int sonic__sim_getaffinity(size_t, void *, void *);
+int sonic__sim_mlockall(int, void *);
+int sonic__sim_ioctl(int, unsigned long, void *, void *);
+
 /* sim_name.c */
 /* Copy a caller's address if it is one of the family: 0 or an error. */
 int sonic__sim_name_set(struct sim_name *n, int family,

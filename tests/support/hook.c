@@ -48,6 +48,15 @@ static const int usual_error[HOOK_N] = {
     [HOOK_if_nametoindex] = -ENODEV,
     [HOOK_if_indextoname] = -ENODEV,
     [HOOK_getifaddrs] = -EMFILE,
+    [HOOK_pread] = -EIO,
+    [HOOK_pwrite] = -ENOSPC,
+    [HOOK_lseek] = -ESPIPE,
+    [HOOK_fstat] = -EOVERFLOW,
+    [HOOK_fsync] = -EIO,
+    [HOOK_sched_setaffinity] = -EINVAL,
+    [HOOK_sched_getaffinity] = -EINVAL,
+    [HOOK_mlockall] = -EPERM,
+    [HOOK_ioctl] = -ENOTTY,
 };
 
 /* Counts; 0, or the error that this call has to meet. */
@@ -116,6 +125,21 @@ WRAP(int, open, (const char *path, int flags, unsigned mode, void *ud),
 WRAP(int, unlink, (const char *path, void *ud), (path, ud))
 WRAP(int, pipe2, (int fd[2], int flags, void *ud), (fd, flags, ud))
 WRAP(int, fcntl, (int fd, int cmd, int arg, void *ud), (fd, cmd, arg, ud))
+WRAP(ssize_t, pread, (int fd, void *buf, size_t n, int64_t off, void *ud),
+     (fd, buf, n, off, ud))
+WRAP(ssize_t, pwrite,
+     (int fd, const void *buf, size_t n, int64_t off, void *ud),
+     (fd, buf, n, off, ud))
+WRAP(int64_t, lseek, (int fd, int64_t off, int whence, void *ud),
+     (fd, off, whence, ud))
+WRAP(int, fstat, (int fd, struct stat *st, void *ud), (fd, st, ud))
+WRAP(int, fsync, (int fd, void *ud), (fd, ud))
+WRAP(int, sched_setaffinity, (size_t n, const void *set, void *ud),
+     (n, set, ud))
+WRAP(int, sched_getaffinity, (size_t n, void *set, void *ud), (n, set, ud))
+WRAP(int, mlockall, (int flags, void *ud), (flags, ud))
+WRAP(int, ioctl, (int fd, unsigned long request, void *arg, void *ud),
+     (fd, request, arg, ud))
 WRAP(int, epoll_create1, (int flags, void *ud), (flags, ud))
 WRAP(int, epoll_ctl,
      (int epfd, int op, int fd, struct epoll_event *ev, void *ud),
@@ -236,6 +260,14 @@ wrap_poll(struct pollfd *fds, nfds_t n, int64_t timeout, void *ud)
     return slept(h, h->below->poll(fds, n, 0, h->below->ud), timeout);
 }
 
+static int64_t
+wrap_realtime(void *ud)
+{
+    struct hook *h = ud;
+
+    return h->below->realtime(h->below->ud);
+}
+
 static int
 wrap_getaddrinfo(const char *node, const char *service,
                  const struct addrinfo *hints, struct addrinfo **res, void *ud)
@@ -315,6 +347,7 @@ hook_init(struct hook *h)
             .getaddrinfo = wrap_getaddrinfo,
         .freeaddrinfo = wrap_freeaddrinfo,
         .freeifaddrs = wrap_freeifaddrs,
+        .realtime = wrap_realtime,
     };
 }
 

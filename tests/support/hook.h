@@ -64,7 +64,16 @@
     X(sendmmsg)                                                                \
     X(if_nametoindex)                                                          \
     X(if_indextoname)                                                          \
-    X(getifaddrs)
+    X(getifaddrs)                                                              \
+    X(pread)                                                                   \
+    X(pwrite)                                                                  \
+    X(lseek)                                                                   \
+    X(fstat)                                                                   \
+    X(fsync)                                                                   \
+    X(sched_setaffinity)                                                       \
+    X(sched_getaffinity)                                                       \
+    X(mlockall)                                                                \
+    X(ioctl)
 
 enum hook_call {
 #define X(name) HOOK_##name,

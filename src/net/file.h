@@ -1,0 +1,104 @@
+/* file.h - the inside of sonic_file
+ *
+ * file.c       its life, its queue, its callbacks: all on the loop
+ * file_ops.c   the public operations
+ * file_work.c  what the system is asked, on any thread
+ */
+#ifndef SONICIO_SRC_FILE_H
+#define SONICIO_SRC_FILE_H
+
+#include <pthread.h>
+
+#include <sonicio/file.h>
+
+#include "reactor/reactor.h"
+
+enum sonic__file_kind {
+    SONIC__FILE_READ,
+    SONIC__FILE_READ_ALL,
+    SONIC__FILE_WRITE,
+    SONIC__FILE_SEEK,
+    SONIC__FILE_SYNC
+};
+
+/* One operation and, once it was performed, its outcome. */
+struct sonic__file_io {
+    uint8_t kind;
+    bool here;      /* at the file's position, and moves it */
+    uint8_t whence; /* of a seek */
+    uint8_t *buf;   /* not written to by a write */
+    size_t len;
+    int64_t offset; /* of the first byte; of a seek: what was asked for */
+
+    int err;
+    size_t n;
+    int64_t position; /* before; then: after */
+};
+
+struct sonic__file_op {
+    struct sonic__file_op *next;
+    sonic_file *file;
+    sonic_file_fn *cb;
+    void *ud;
+    struct sonic__file_io io;
+};
+
+/* What the other thread knows.  It outlives the file while a job is out. */
+struct sonic__file_work {
+    struct sonic__job job;
+    const sonic_sys *sys;
+    sonic_mem mem;
+    int fd;
+    bool append; /* O_APPEND */
+
+    /* the loop's */
+    sonic_file *file; /* NULL: it has gone */
+    bool out;         /* the job was submitted and has not come back */
+    bool close_fd;    /* the file was closed meanwhile */
+
+    pthread_mutex_t lock; /* of state */
+    pthread_cond_t over;
+    enum {
+        SONIC__WORK_WAITING, /* no thread has begun it */
+        SONIC__WORK_BEGUN,
+        SONIC__WORK_OVER,
+        SONIC__WORK_RECALLED /* no thread is to begin it */
+    } state;
+    struct sonic__file_io io;
+};
+
+struct sonic__file_list {
+    struct sonic__file_op *head, **tail;
+};
+
+struct sonic_file {
+    struct sonic__object object;
+    sonic_stream *stream;           /* of a pipe or the like; else NULL */
+    struct sonic__file_work *work;  /* of a regular file; else NULL */
+    struct sonic__file_op *running; /* its job is out; it is in no list */
+    struct sonic__file_list queue, finished;
+    struct sonic__file_op *spare;
+    unsigned queued, max_queued; /* operations that have not completed */
+    unsigned on_stream;          /* of these, the stream's */
+    bool idle;                   /* queued == 0 */
+    bool free_later;
+    int64_t position;
+};
+
+/* Ask the system, as often as it takes. */
+void sonic__file_perform(const sonic_sys *sys, int fd, bool append,
+                         struct sonic__file_io *io);
+int sonic__file_size_of(const sonic_sys *sys, int fd, int64_t *size);
+
+int sonic__file_work_new(sonic_io *io, int fd, bool append,
+                         struct sonic__file_work **out);
+void sonic__file_work_free(struct sonic__file_work *w);
+/* Take the job back; false when it was begun, or is over. */
+bool sonic__file_work_recall(struct sonic__file_work *w);
+void sonic__file_work_await(struct sonic__file_work *w);
+
+/* Queue an operation, or refuse it with err or for want of room. */
+void sonic__file_begin(sonic_file *f, int err, const struct sonic__file_io *io,
+                       sonic_file_fn *cb, void *ud);
+
+#endif
