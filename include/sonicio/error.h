@@ -62,6 +62,10 @@
     X(ESOUP_REJECTED, -5203, 0, "soupbintcp: the login was refused")           \
     X(ESOUP_LOGIN, -5204, 0, "soupbintcp: no login within the deadline")       \
     X(ESOUP_SILENT, -5205, 0, "soupbintcp: nothing heard within the deadline") \
+    X(EMOLD_PACKET, -5220, 0, "moldudp64: malformed packet")                   \
+    X(EMOLD_SESSION, -5221, 0, "moldudp64: packet of another session")         \
+    X(EMOLD_GONE, -5222, 0, "moldudp64: message is not in the store")          \
+    X(EMOLD_RATE, -5223, 0, "moldudp64: over the limit of requests")           \
     X(ETLS, -5400, 0, "tls: failed")                                           \
     X(ETLS_PROTOCOL, -5401, 0, "tls: the peer does not speak TLS, or badly")   \
     X(ETLS_TRUNCATED, -5402, 0, "tls: stream ended without close_notify")      \

@@ -17,6 +17,7 @@
 #include <sonicio/listener.h>
 #include <sonicio/mem.h>
 #include <sonicio/mirror.h>
+#include <sonicio/mold.h>
 #include <sonicio/multicast.h>
 #include <sonicio/object.h>
 #include <sonicio/options.h>

@@ -8,6 +8,8 @@ extern const sonic_fsm sonic__frame_scan_fsm;
 extern const sonic_fsm sonic__frame_session_fsm;
 extern const sonic_fsm sonic__gap_fsm;
 extern const sonic_fsm sonic__http_head_fsm;
+extern const sonic_fsm sonic__mold_packer_fsm;
+extern const sonic_fsm sonic__mold_receiver_fsm;
 extern const sonic_fsm sonic__proxy_fsm;
 extern const sonic_fsm sonic__soup_fsm;
 extern const sonic_fsm sonic__ws_extension_fsm;
@@ -16,10 +18,13 @@ extern const sonic_fsm sonic__ws_message_fsm;
 extern const sonic_fsm sonic__ws_session_fsm;
 
 static const sonic_fsm *const builtin[] = {
-    &sonic__timer_fsm,         &sonic__connect_fsm,    &sonic__frame_scan_fsm,
-    &sonic__frame_session_fsm, &sonic__gap_fsm,        &sonic__http_head_fsm,
-    &sonic__proxy_fsm,         &sonic__soup_fsm,       &sonic__ws_extension_fsm,
-    &sonic__ws_frame_fsm,      &sonic__ws_message_fsm, &sonic__ws_session_fsm,
+    &sonic__timer_fsm,        &sonic__connect_fsm,
+    &sonic__frame_scan_fsm,   &sonic__frame_session_fsm,
+    &sonic__gap_fsm,          &sonic__http_head_fsm,
+    &sonic__mold_packer_fsm,  &sonic__mold_receiver_fsm,
+    &sonic__proxy_fsm,        &sonic__soup_fsm,
+    &sonic__ws_extension_fsm, &sonic__ws_frame_fsm,
+    &sonic__ws_message_fsm,   &sonic__ws_session_fsm,
 };
 
 const sonic_fsm *
