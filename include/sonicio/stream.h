@@ -172,6 +172,13 @@ SONIC_API SONIC_MUST_CHECK int
 sonic_stream_send_framed(sonic_stream *stream, const void *head, size_t n_head,
                          const void *body, size_t len);
 
+/* sonic_stream_refer - send memory that was lent to the running callback,
+ * without a copy; it may not be changed until the callback returns
+ * False: not here, not now, and nothing happened.  sonic_stream_send does it
+ * in any case, and refers where it pays. */
+SONIC_API bool sonic_stream_refer(sonic_stream *stream, const void *buf,
+                                  size_t len);
+
 /* sonic_stream_reserve, _commit - encode straight into the queue
  *
  * reserve gives room for at least n bytes (n at most 32 KiB), NULL on the

@@ -4,6 +4,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "base/hint.h"
 #include "websocket/utf8.h"
 
 /* As in mask.c: the last vector is read first and written last, and a store
@@ -77,7 +78,7 @@ mask_ascii(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 const struct sonic__ws_simd sonic__ws_sse2 = {"sse2", mask, mask_ascii,
                                               sonic__utf8_feed};
 
-AVX2 static inline __m256i
+AVX2 static SONIC__INLINE __m256i
 load256(const uint8_t *p)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
@@ -89,8 +90,24 @@ store256(uint8_t *p, __m256i v)
     _mm256_storeu_si256((__m256i *)(void *)p, v);
 }
 
+/* 128 bytes; the OR of what was written. */
+AVX2 static SONIC__INLINE __m256i
+mask_128(uint8_t *dst, const uint8_t *src, __m256i k)
+{
+    __m256i a = _mm256_xor_si256(load256(src), k);
+    __m256i b = _mm256_xor_si256(load256(src + 32), k);
+    __m256i c = _mm256_xor_si256(load256(src + 64), k);
+    __m256i d = _mm256_xor_si256(load256(src + 96), k);
+
+    store256(dst, a);
+    store256(dst + 32, b);
+    store256(dst + 64, c);
+    store256(dst + 96, d);
+    return _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+}
+
 /* The OR of all that was written; n >= 32. */
-AVX2 static inline __m256i
+AVX2 static SONIC__INLINE __m256i
 mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 {
     __m256i k = _mm256_set1_epi32((int)key);
@@ -106,18 +123,13 @@ mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
         store256(dst + n - 32, last);
         return _mm256_or_si256(first, last);
     }
-    for (; i + 128 < n; i += 128) {
-        __m256i a = _mm256_xor_si256(load256(src + i), k);
-        __m256i b = _mm256_xor_si256(load256(src + i + 32), k);
-        __m256i c = _mm256_xor_si256(load256(src + i + 64), k);
-        __m256i d = _mm256_xor_si256(load256(src + i + 96), k);
-
-        store256(dst + i, a);
-        store256(dst + i + 32, b);
-        store256(dst + i + 64, c);
-        store256(dst + i + 96, d);
-        seen = _mm256_or_si256(seen, _mm256_or_si256(_mm256_or_si256(a, b),
-                                                     _mm256_or_si256(c, d)));
+    for (; i + 256 <= n; i += 256) {
+        seen = _mm256_or_si256(seen, mask_128(dst + i, src + i, k));
+        seen = _mm256_or_si256(seen, mask_128(dst + i + 128, src + i + 128, k));
+    }
+    if (i + 128 <= n) {
+        seen = _mm256_or_si256(seen, mask_128(dst + i, src + i, k));
+        i += 128;
     }
     for (; i + 32 < n; i += 32) {
         __m256i a = _mm256_xor_si256(load256(src + i), k);

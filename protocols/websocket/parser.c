@@ -5,9 +5,8 @@
 
 #include <sonicio/error.h>
 
-#include "base/hint.h"
 #include "websocket/message.h"
-#include "websocket/utf8.h"
+#include "websocket/plain.h"
 
 _Static_assert(sizeof(struct sonic__ws_parser) <= 48,
                "it is in every idle one");
@@ -15,9 +14,6 @@ _Static_assert(sizeof(struct sonic__ws_parser) <= 48,
 /* A tail is moved down to close a gap if that is cheap in itself, or has been
  * paid for by the bytes of the gap.  The rest of a control frame is cheap. */
 enum { CHEAP = 256 /* bytes */ };
-
-/* Bytes that plain_messages reads before it knows how many there are. */
-enum { SHORTEST = 4 };
 
 void
 sonic__ws_parser_init(struct sonic__ws_parser *p,
@@ -51,72 +47,13 @@ sonic__ws_parser_idle(const struct sonic__ws_parser *p)
            p->frame.state == SONIC__WS_FRAME_HEAD && p->frame.have == 0;
 }
 
-/* Unmask it where it lies, if it is masked.  False: text, and not UTF-8. */
-static inline bool
-unmask(const struct sonic__ws_simd *simd, bool masked, bool text, uint8_t *data,
-       size_t n)
-{
-    uint32_t key = 0;
-
-    if (masked)
-        memcpy(&key, data - 4, 4);
-    if (!text) {
-        if (masked)
-            simd->mask(data, data, n, key);
-        return true;
-    }
-    return (masked && simd->mask_ascii(data, data, n, key)) ||
-           simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
-}
-
-static SONIC__RARELY int
-fail_plain(struct sonic__ws_parser *p, const struct sonic__ws_rules *rules)
+ptrdiff_t
+sonic__ws_plain_fail(struct sonic__ws_parser *p,
+                     const struct sonic__ws_rules *rules)
 {
     struct sonic__ws_run run = {.p = p, .rules = rules};
 
     return sonic__ws_message_bad(&run, SONIC_EWS_UTF8);
-}
-
-/* Messages of one short frame that are at hand to the last byte: most of all
- * there are.  What the tables would do with one (SINGLE, END; back in IDLE) is
- * done here without them; anything else is left to them untouched.  The tests
- * compare the two at every split. */
-ptrdiff_t
-sonic__ws_parse_plain(struct sonic__ws_parser *p,
-                      const struct sonic__ws_rules *rules,
-                      const struct sonic__ws_sink *sink, void *ud,
-                      uint8_t *data, size_t len, bool *paused)
-{
-    const uint8_t mask = rules->expect.mask;
-    const size_t head = 2 + (mask >> 5);
-    uint8_t *at = data;
-    const uint8_t *end = data + len;
-
-    *paused = false;
-    while (end - at >= SHORTEST) {
-        unsigned opcode = at[0] - 0x80u; /* FIN, no RSV */
-        size_t n = at[1] ^ mask, size = head;
-
-        if (opcode - 1 > 1 || n > 126)
-            break;
-        if (n == 126) {
-            n = (size_t)at[2] << 8 | at[3];
-            size += 2;
-            if (n < 126)
-                break;
-        }
-        if ((size_t)(end - at) < size + n || n > rules->max_message)
-            break;
-        at += size;
-        if (!unmask(rules->simd, mask != 0,
-                    opcode == SONIC__WS_TEXT && rules->utf8, at, n))
-            return fail_plain(p, rules);
-        *paused = !sink->on_message((uint8_t)opcode, 0, at, n, ud);
-        at += n;
-        if (*paused || p->delivery != SONIC__WS_WHOLE)
-            break;
-    }
-    return at - data;
 }
 
 /* What can be done without the tables. */
@@ -126,11 +63,11 @@ plain(struct sonic__ws_run *run)
     bool paused;
     ptrdiff_t n;
 
-    if (run->read == run->len || !sonic__ws_parser_plain(run->p, run->rules))
+    if (run->read == run->len || !sonic__ws_is_parser_plain(run->p, run->rules))
         return 0;
-    n = sonic__ws_parse_plain(run->p, run->rules, run->sink, run->ud,
-                              run->data + run->read, run->len - run->read,
-                              &paused);
+    n = sonic__ws_parse_plain(run->p, run->rules, run->sink->on_message,
+                              run->ud, run->data + run->read,
+                              run->len - run->read, &paused);
     if (n < 0)
         return (int)n;
     run->read += (size_t)n;

@@ -132,27 +132,6 @@ SONIC_MUST_CHECK int sonic__ws_parse(struct sonic__ws_parser *p,
                                      void *ud, uint8_t *data, size_t len,
                                      struct sonic__ws_progress *done);
 
-/* sonic__ws_parser_plain - may sonic__ws_parse_plain be called? */
-static inline bool
-sonic__ws_parser_plain(const struct sonic__ws_parser *p,
-                       const struct sonic__ws_rules *rules)
-{
-    return (p->state | p->delivery | p->frame.state | p->frame.have) == 0 &&
-           rules->tracer == NULL;
-}
-
-/* sonic__ws_parse_plain - take in the whole messages of one short frame each
- * that a window begins with
- *
- * What sonic__ws_parse does with them first, on its own for callers in a
- * hurry.  It ends at anything else, or when the sink's on_message pauses
- * (*paused) or changes the delivery.  Returns how many bytes it took, or
- * SONIC_EWS_UTF8. */
-SONIC_MUST_CHECK ptrdiff_t sonic__ws_parse_plain(
-    struct sonic__ws_parser *p, const struct sonic__ws_rules *rules,
-    const struct sonic__ws_sink *sink, void *ud, uint8_t *data, size_t len,
-    bool *paused);
-
 extern const sonic_fsm sonic__ws_message_fsm;
 
 #endif

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/hint.h"
 #include "websocket/close.h"
+#include "websocket/plain.h"
 
 static inline bool
 is_pulling(const sonic_ws *ws)
@@ -212,7 +212,7 @@ static const struct sonic__ws_sink sink = {
 };
 
 /* As on_message, where sonic__ws_is_plain; false when it no longer is. */
-static bool
+static inline bool
 on_plain_message(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n,
                  void *ud)
 {
@@ -223,10 +223,6 @@ on_plain_message(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n,
     ws->handler->on_message(ws, &m, ws->ud);
     return sonic__ws_is_plain(ws);
 }
-
-static const struct sonic__ws_sink plain_sink = {
-    .on_message = on_plain_message,
-};
 
 /* ---- bytes ------------------------------------------------------------ */
 
@@ -270,21 +266,6 @@ receive_frames(sonic_ws *ws, uint8_t *data, size_t len, size_t taken)
         parsed(ws, r, len, &done);
 }
 
-/* What of the bytes is plain messages is delivered, and the rest is left:
- * how many bytes were taken, or the error that the connection fails with. */
-static inline ptrdiff_t
-receive_plain(sonic_ws *ws, uint8_t *data, size_t len)
-{
-    ptrdiff_t n;
-    bool paused;
-
-    ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
-    n = sonic__ws_parse_plain(&ws->parser, &ws->config->rules, &plain_sink, ws,
-                              data, len, &paused);
-    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
-    return n;
-}
-
 static void
 take_bytes(sonic_ws *ws, int err, uint8_t *data, size_t len)
 {
@@ -311,7 +292,7 @@ take_bytes(sonic_ws *ws, int err, uint8_t *data, size_t len)
     }
 }
 
-/* The plain messages are taken; n is what receive_plain returned. */
+/* The plain messages are taken; n is what sonic__ws_parse_plain returned. */
 static SONIC__RARELY void
 take_rest(sonic_ws *ws, sonic_stream *s, uint8_t *data, size_t len, ptrdiff_t n)
 {
@@ -344,15 +325,20 @@ static void
 on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
 {
     sonic_ws *ws = ud;
+    const struct sonic__ws_rules *rules = &ws->config->rules;
     ptrdiff_t n;
+    bool paused;
 
     if (err != 0 || s != ws->stream || !sonic__ws_is_plain(ws) ||
-        !sonic__ws_parser_plain(&ws->parser, &ws->config->rules)) {
+        !sonic__ws_is_parser_plain(&ws->parser, rules)) {
         on_other_bytes(s, err, data, len, ws);
         return;
     }
-    n = receive_plain(ws, data, len);
-    if (n == (ptrdiff_t)len && sonic__ws_is_plain(ws) && s == ws->stream) {
+    ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
+    n = sonic__ws_parse_plain(&ws->parser, rules, on_plain_message, ws, data,
+                              len, &paused);
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
+    if (n == (ptrdiff_t)len && !paused && s == ws->stream) {
         ws->flags |= SONIC__WS_ARMED;
         ws->config->cork->again = true;
         return;

@@ -11,7 +11,7 @@
 
 enum {
     HEAD_FIRST_TRY = 2048,   /* bytes; most heads are shorter */
-    SHORT = 4096,            /* bytes; what is longer may be referred to */
+    SHORT = 512,             /* bytes; what is longer may be referred to */
     PIECE = 16 * 1024,       /* bytes masked into the queue at a time */
     FLUSH_EVERY = 256 * 1024 /* bytes of a large message between flushes */
 };
@@ -157,9 +157,10 @@ static inline size_t
 short_head(uint8_t *to, enum sonic_ws_opcode opcode, size_t len)
 {
     to[0] = (uint8_t)(0x80 | (unsigned)opcode);
-    to[1] = (uint8_t)len;
-    if (len <= 125)
+    if (len <= 125) {
+        to[1] = (uint8_t)len;
         return 2;
+    }
     to[1] = 126;
     to[2] = (uint8_t)(len >> 8);
     to[3] = (uint8_t)len;
@@ -314,18 +315,41 @@ send_message(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     if (is_deflated(ws, opcode, len))
         return sonic__ws_deflate_send(ws, (uint8_t)opcode, data, len);
     opcode = bare(opcode);
-    if (len < SHORT && may_cork(ws, ws->config->cork, opcode, len + 4)) {
-        sonic_cork *c = ws->config->cork;
-
-        c->at += short_head(c->at, opcode, len);
-        if (len > 0)
-            memcpy(c->at, data, len);
-        c->at += len;
-        return 0;
-    }
     if (len < SHORT && (ws->flags & SONIC__WS_SERVER))
         return send_short(ws, opcode, data, len);
     return send_frame(ws, true, 0, (uint8_t)opcode, data, len);
+}
+
+/* Shorter or longer than most: copied into the cork. */
+static SONIC__RARELY int
+send_copied(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+            size_t len)
+{
+    sonic_cork *c = ws->config->cork;
+
+    if (!may_cork(ws, c, opcode, 4 + len))
+        return send_message(ws, opcode, data, len);
+    c->at += short_head(c->at, opcode, len);
+    if (len > 0)
+        memcpy(c->at, data, len);
+    c->at += len;
+    return 0;
+}
+
+/* Too long for a copy: referred to, if it was lent. */
+static SONIC__RARELY int
+send_referred(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+              size_t len)
+{
+    sonic_cork *c = ws->config->cork;
+
+    if (len > UINT16_MAX || !may_cork(ws, c, opcode, 4))
+        return send_message(ws, opcode, data, len);
+    c->at += short_head(c->at, opcode, len);
+    if (sonic_stream_refer(ws->stream, data, len))
+        return 0;
+    c->at -= 4;
+    return send_message(ws, opcode, data, len);
 }
 
 int
@@ -334,7 +358,11 @@ sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
 {
     sonic_cork *c = ws->config->cork;
 
-    if (len - 16 > 48 || !may_cork(ws, c, opcode, 2 + len))
+    if (len >= SHORT)
+        return send_referred(ws, opcode, data, len);
+    if (len - 16 > 48)
+        return send_copied(ws, opcode, data, len);
+    if (!may_cork(ws, c, opcode, 2 + len))
         return send_message(ws, opcode, data, len);
     (void)short_head(c->at, opcode, len);
     copy(c->at + 2, data, len);

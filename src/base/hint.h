@@ -10,4 +10,11 @@
 #define SONIC__RARELY
 #endif
 
+/* A function that takes another one, which is inlined where it is known. */
+#if defined(__GNUC__)
+#define SONIC__INLINE inline __attribute__((always_inline))
+#else
+#define SONIC__INLINE inline
+#endif
+
 #endif

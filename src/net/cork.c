@@ -1,10 +1,21 @@
 /* The cork: where a dispatch gathers what is small.
  *
  * A queue with one block stands ready, of no stream.  A callback fills the
- * block; when it returns, the block goes out in one call and is used again.
+ * block, and refers to larger parts of the memory that it was lent; when it
+ * returns, all of that goes out in one call and the block is used again.
  * Only what the system does not take, or what has to stand in order with
- * something else, makes the queue the stream's own. */
+ * something else, gets a queue of the stream's own. */
 #include "net/stream.h"
+
+#include "base/hint.h"
+
+enum { REFERRED_MAX = 256 << 10 /* bytes: less than any high-water mark */ };
+
+static uint8_t *
+base_of(const sonic_io *io)
+{
+    return io->cork_wq->spare->bytes;
+}
 
 /* A queue with a block for the next dispatch, when there is none. */
 void
@@ -49,11 +60,55 @@ sonic__cork_open(sonic_stream *s)
         sonic__cork_prepare(io);
     if (io->cork_wq == NULL)
         return;
-    io->cork.at = io->cork_wq->spare->bytes;
+    io->cork.at = base_of(io);
     io->cork.stream = s;
+    io->parts.n = 0;
 }
 
-/* Make the queue the stream's own, with n bytes in its block. */
+size_t
+sonic__cork_bytes(const sonic_io *io)
+{
+    size_t n = (size_t)(io->cork.at - base_of(io));
+
+    return io->parts.n > 0 ? n + io->parts.bytes : n;
+}
+
+/* The cork's bytes behind the last reference become a part. */
+static void
+close_part(sonic_io *io)
+{
+    struct sonic__cork_parts *p = &io->parts;
+
+    if (p->from == io->cork.at)
+        return;
+    p->v[p->n++] = (struct iovec){(void *)(uintptr_t)p->from,
+                                  (size_t)(io->cork.at - p->from)};
+    p->from = io->cork.at;
+}
+
+bool
+sonic_stream_refer(sonic_stream *s, const void *buf, size_t len)
+{
+    sonic_io *io = s->object.io;
+    struct sonic__cork_parts *p = &io->parts;
+
+    if (io->cork.stream != s || s->u.mirror == NULL ||
+        (s->object.bits & SONIC__READ_IN_BLOCK) ||
+        !sonic__mirror_holds(s->u.mirror, buf))
+        return false;
+    if (p->n == 0) {
+        p->from = base_of(io);
+        p->bytes = 0;
+    }
+    if (p->n + 3 > SONIC__CORK_PARTS || len > REFERRED_MAX - p->bytes)
+        return false;
+    close_part(io);
+    p->v[p->n++] = (struct iovec){(void *)(uintptr_t)buf, len};
+    p->bytes += len;
+    return true;
+}
+
+/* The cork's queue becomes the stream's, with the n bytes in its block. */
 static void
 hand_over(sonic_stream *s, size_t n)
 {
@@ -69,36 +124,94 @@ hand_over(sonic_stream *s, size_t n)
     s->wq = q;
 }
 
+/* The parts get a queue of the stream's own; the cork keeps its block. */
+static void
+queue_parts(sonic_stream *s)
+{
+    sonic_io *io = s->object.io;
+    const struct sonic__cork_parts *p = &io->parts;
+    int err = sonic__write_queue(s) == NULL ? -ENOMEM : 0;
+
+    for (unsigned i = 0; i < p->n && err == 0; i++) {
+        const struct iovec *v = &p->v[i];
+
+        if (sonic__mirror_holds(s->u.mirror, v->iov_base))
+            err = sonic__write_lent(s, NULL, 0, v->iov_base, v->iov_len);
+        else
+            err = sonic__write_copy(s, NULL, 0, v->iov_base, v->iov_len);
+    }
+    if (err < 0) { /* a stream with a hole is no stream */
+        s->object.error = err;
+        sonic__write_give_up(s, err);
+    }
+}
+
+static void
+queue_all(sonic_stream *s, size_t n)
+{
+    if (s->object.io->parts.n > 0)
+        queue_parts(s);
+    else
+        hand_over(s, n);
+}
+
 void
 sonic__cork_pull(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
-    size_t n = (size_t)(io->cork.at - io->cork_wq->spare->bytes);
+    size_t n = (size_t)(io->cork.at - base_of(io));
 
     io->cork.stream = NULL;
-    if (n > 0)
-        hand_over(s, n);
+    if (io->parts.n > 0)
+        close_part(io);
+    if (n > 0 || io->parts.n > 0)
+        queue_all(s, n);
+}
+
+/* The system took less than all: an error, or so many bytes. */
+static SONIC__RARELY void
+keep_rest(sonic_stream *s, size_t n, ssize_t taken)
+{
+    queue_all(s, n);
+    taken = sonic__write_judge(s, taken);
+    if (taken > 0)
+        sonic__write_advance(s, (size_t)taken);
+}
+
+static void
+sent(sonic_stream *s, size_t n, ssize_t taken)
+{
+    sonic_io *io = s->object.io;
+
+    if (taken != (ssize_t)n) {
+        keep_rest(s, n, taken);
+        return;
+    }
+    io->stats.writes++;
+    io->stats.bytes_out += n;
+}
+
+static SONIC__RARELY void
+send_parts(sonic_stream *s)
+{
+    sonic_io *io = s->object.io;
+    size_t n = sonic__cork_bytes(io);
+
+    close_part(io);
+    sent(s, n,
+         sonic__stream_class(s)->writev(s, io->parts.v, (int)io->parts.n));
 }
 
 void
 sonic__cork_send(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
-    const uint8_t *base = io->cork_wq->spare->bytes;
+    const uint8_t *base = base_of(io);
     size_t n = (size_t)(io->cork.at - base);
-    ssize_t taken;
 
     io->cork.stream = NULL;
-    if (n == 0)
-        return;
-    taken = sonic__stream_write(s, base, n);
-    if (taken == (ssize_t)n) {
-        io->stats.writes++;
-        io->stats.bytes_out += n;
-        return;
-    }
-    hand_over(s, n);
-    taken = sonic__write_judge(s, taken);
-    if (taken > 0)
-        sonic__write_advance(s, (size_t)taken);
+    if (io->parts.n > 0)
+        send_parts(s);
+    else if (n > 0)
+        sent(s, n, sonic__stream_write(s, base, n));
 }

@@ -372,7 +372,7 @@ sonic_stream_queued(const sonic_stream *s)
     size_t n = s->wq != NULL ? s->wq->bytes : 0;
 
     if (c->stream == s)
-        n += SONIC__BLOCK_LARGEST - (size_t)(c->end - c->at);
+        n += sonic__cork_bytes(s->object.io);
     below = s->object.fd < 0 ? sonic_stream_next_layer(s) : NULL;
     return below != NULL ? n + sonic_stream_queued(below) : n;
 }

@@ -18,52 +18,50 @@ settle(sonic_stream *s, struct sonic_mirror *m)
 
 /* As sonic__complete_begin and _end, where nothing else is on the stack. */
 static inline void
-call_back(sonic_stream *s, uint8_t *data, size_t n)
+call_back(sonic_stream *s, sonic_io *io, uint8_t *data, size_t n)
 {
-    sonic_io *io = s->object.io;
-
     io->pending--;
     io->handlers++;
     io->dispatched = 1;
-    io->allowed -= io->allowed != UINT64_MAX;
+    if (io->allowed != UINT64_MAX)
+        io->allowed--;
+    io->dispatching = s;
     s->rd.cb.lend(s, 0, data, n, s->rd.ud);
+    io->dispatching = NULL;
     sonic__complete_end(io);
 }
 
 /* Lend the n bytes that were received into m, the pool's next spare buffer.
  * It is in the pool again when this returns, unless something was left. */
 static inline void
-deliver(sonic_stream *s, struct sonic_mirror *m, size_t n)
+deliver(sonic_stream *s, sonic_io *io, struct sonic_mirror *m, size_t n)
 {
     struct sonic__object *o = &s->object;
-    sonic_io *io = o->io;
-    struct sonic__pool *p = &io->pool;
 
-    p->spare[0] = m->next;
-    p->lent++;
+    io->pool.spare[0] = m->next;
+    io->pool.lent++;
     m->used = n;
     s->u.mirror = m;
     o->bits = SONIC__READ_BUSY;
-    io->dispatching = s;
     io->cork.again = false;
     io->cork.at = io->cork_wq->spare->bytes;
     io->cork.stream = s;
-    call_back(s, m->base, n);
-    io->dispatching = NULL;
+    io->parts.n = 0;
+    call_back(s, io, m->base, n);
     if (io->cork.again && o->bits == SONIC__READ_BUSY) {
         m->used = m->head = 0;
         io->pending++;
         o->bits |= SONIC__READ_LEND;
     }
-    if (sonic__corked(s))
+    if (io->cork.stream == s)
         sonic__cork_send(s);
     if (s->wq != NULL || m->used != 0 || m->pins != 0) {
         settle(s, m);
     } else {
         s->u.mirror = NULL;
-        m->next = p->spare[0];
-        p->spare[0] = m;
-        p->lent--;
+        m->next = io->pool.spare[0];
+        io->pool.spare[0] = m;
+        io->pool.lent--;
     }
     o->bits &= (uint8_t)~SONIC__READ_BUSY;
 }
@@ -83,34 +81,22 @@ deny(sonic_stream *s, ssize_t n, size_t asked)
 /* Whatever comes is lent, the stream holds nothing, nothing waits to be sent,
  * and bytes may be there. */
 static inline bool
-is_usual(const sonic_stream *s)
+is_usual(const sonic_stream *s, const sonic_io *io)
 {
-    const struct sonic__object *o = &s->object;
-    const sonic_io *io = o->io;
-
-    return sonic__object_is(o, SONIC__READ | SONIC__WRITE, SONIC__REGISTERED,
-                            SONIC__READ_LEND, SONIC__CONNECTED) &&
-           o->error == 0 && s->u.mirror == NULL && s->rd.len == 1 &&
+    return sonic__object_is(&s->object, SONIC__READ | SONIC__WRITE,
+                            SONIC__REGISTERED, SONIC__READ_LEND,
+                            SONIC__CONNECTED) &&
+           s->object.error == 0 && s->u.mirror == NULL && s->rd.len == 1 &&
            s->wq == NULL && s->more == NULL && io->cork_wq != NULL &&
            io->pool.spare[0] != NULL && io->allowed > 0 && io->dispatched == 0;
 }
 
-/* False when there is more to do. */
+/* Is nothing left to do? */
 static inline bool
-lend_quickly(sonic_stream *s)
+is_done(const sonic_stream *s)
 {
-    struct sonic__object *o = &s->object;
-    struct sonic_mirror *m = o->io->pool.spare[0];
-    ssize_t n = sonic__stream_class(s)->read(s, m->base, m->size);
-
-    if (n > 0) {
-        sonic__read_count(s, (size_t)n, m->size);
-        deliver(s, m, (size_t)n);
-    } else {
-        deny(s, n, m->size);
-    }
     return s->wq == NULL && s->u.mirror == NULL &&
-           sonic__object_is(o, SONIC__WRITE, SONIC__REGISTERED,
+           sonic__object_is(&s->object, SONIC__WRITE, SONIC__REGISTERED,
                             SONIC__READ_LEND, SONIC__CONNECTED);
 }
 
@@ -118,9 +104,23 @@ void
 sonic__stream_run(struct sonic__object *o)
 {
     sonic_stream *s = (sonic_stream *)o;
+    sonic_io *io = o->io;
+    struct sonic_mirror *m = io->pool.spare[0];
+    const struct sonic__stream_class *cls = sonic__stream_class(s);
+    ssize_t n;
 
-    if (!is_usual(s) || !lend_quickly(s))
-        sonic__stream_go_on(s);
+    if (is_usual(s, io)) {
+        n = cls->read(s, m->base, m->size);
+        if (n > 0) {
+            sonic__read_count(s, (size_t)n, m->size);
+            deliver(s, io, m, (size_t)n);
+        } else {
+            deny(s, n, m->size);
+        }
+        if (is_done(s))
+            return;
+    }
+    sonic__stream_go_on(s);
 }
 
 /* ---- the public half --------------------------------------------------- */

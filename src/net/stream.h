@@ -123,12 +123,9 @@ static inline ssize_t
 sonic__stream_write(sonic_stream *s, const void *buf, size_t len)
 {
     const struct sonic__stream_class *cls = sonic__stream_class(s);
-    struct iovec v;
-
     if (cls->write != NULL)
         return cls->write(s, buf, len);
-    v = (struct iovec){(void *)(uintptr_t)buf, len};
-    return cls->writev(s, &v, 1);
+    return cls->writev(s, &(struct iovec){(void *)(uintptr_t)buf, len}, 1);
 }
 
 static inline bool
@@ -219,6 +216,7 @@ void sonic__dispatch_end(sonic_stream *s);
 void sonic__cork_prepare(sonic_io *io);
 void sonic__cork_open(sonic_stream *s);
 void sonic__cork_send(sonic_stream *s); /* its dispatch ends */
+size_t sonic__cork_bytes(const sonic_io *io);
 
 /* write.c, flush.c, cancel.c */
 enum {
@@ -229,6 +227,10 @@ enum {
                              next block */
 };
 struct sonic__wq *sonic__write_queue(sonic_stream *s); /* NULL: no memory */
+int sonic__write_copy(sonic_stream *s, const void *prefix, size_t n_prefix,
+                      const void *buf, size_t len);
+int sonic__write_lent(sonic_stream *s, const void *prefix, size_t n_prefix,
+                      const void *buf, size_t len);
 void sonic__write_marks(const sonic_stream *s, struct sonic__wq *q);
 void sonic__write_advance(sonic_stream *s, size_t n);
 ssize_t sonic__write_judge(sonic_stream *s, ssize_t n);

@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-    REFER_MIN = 4096,       /* bytes worth a reference instead of a copy */
+    REFER_MIN = 4096,       /* bytes worth a reference instead of a copy ... */
+    CORK_REFER_MIN = 512,   /* ... and in the cork, where it costs less */
     THROUGH_MIN = 64 * 1024 /* bytes that a send offers to the system itself */
 };
 #define LOW_WATER ((size_t)256 << 10)
@@ -208,9 +209,9 @@ refer(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
 
 /* ---- sending ---------------------------------------------------------- */
 
-static int
-send_copy(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
-          size_t len)
+int
+sonic__write_copy(sonic_stream *s, const void *prefix, size_t n_prefix,
+                  const void *buf, size_t len)
 {
     struct sonic__block *b = room_for(s, n_prefix + len);
 
@@ -235,7 +236,7 @@ send_through(sonic_stream *s, const void *prefix, size_t n_prefix,
     if (n < 0)
         return (int)n;
     if (s->wq->head != NULL)
-        return send_copy(s, prefix, n_prefix, buf, len);
+        return sonic__write_copy(s, prefix, n_prefix, buf, len);
     n = sonic__stream_class(s)->writev(s, iov + (n_prefix == 0),
                                        2 - (n_prefix == 0));
     n = sonic__write_judge(s, n);
@@ -244,11 +245,12 @@ send_through(sonic_stream *s, const void *prefix, size_t n_prefix,
     if ((size_t)n == n_prefix + len)
         return 0;
     if ((size_t)n < n_prefix)
-        n = send_copy(s, (const char *)prefix + n, n_prefix - (size_t)n, buf,
-                      len);
+        n = sonic__write_copy(s, (const char *)prefix + n, n_prefix - (size_t)n,
+                              buf, len);
     else
-        n = send_copy(s, NULL, 0, (const char *)buf + ((size_t)n - n_prefix),
-                      len - ((size_t)n - n_prefix));
+        n = sonic__write_copy(s, NULL, 0,
+                              (const char *)buf + ((size_t)n - n_prefix),
+                              len - ((size_t)n - n_prefix));
     if (n < 0) /* a part is on the wire: the stream cannot go on */
         s->object.error = (int)n;
     return (int)n;
@@ -263,9 +265,9 @@ is_lent(const sonic_stream *s, const void *buf)
            sonic__mirror_holds(s->u.mirror, buf);
 }
 
-static int
-send_lent(sonic_stream *s, const void *prefix, size_t n_prefix, const void *buf,
-          size_t len)
+int
+sonic__write_lent(sonic_stream *s, const void *prefix, size_t n_prefix,
+                  const void *buf, size_t len)
 {
     struct sonic__block *b = refer(s, prefix, n_prefix, buf, len);
 
@@ -290,22 +292,27 @@ sonic_stream_has_room(const sonic_stream *s, size_t n)
     return !over_limit(s, n);
 }
 
-/* Small, and the cork has room. */
+/* Small, or lent, and the cork has room. */
 static bool
 send_corked(sonic_stream *s, const void *prefix, size_t n_prefix,
             const void *buf, size_t len)
 {
     sonic_cork *c = &s->object.io->cork;
+    bool refer = len >= CORK_REFER_MIN;
+    size_t n = n_prefix + (refer ? 0 : len);
 
-    if (c->stream != s || len >= REFER_MIN || n_prefix > SONIC__HEAD_MAX ||
-        n_prefix + len > (size_t)(c->end - c->at))
+    if (c->stream != s || n_prefix > SONIC__HEAD_MAX ||
+        n > (size_t)(c->end - c->at))
         return false;
     if (n_prefix > 0)
         memcpy(c->at, prefix, n_prefix);
-    if (len > 0)
+    if (n > n_prefix)
         memcpy(c->at + n_prefix, buf, len);
-    c->at += n_prefix + len;
-    return true;
+    c->at += n;
+    if (!refer || sonic_stream_refer(s, buf, len))
+        return true;
+    c->at -= n;
+    return false;
 }
 
 int
@@ -324,13 +331,13 @@ sonic_stream_send_framed(sonic_stream *s, const void *prefix, size_t n_prefix,
     if (over_limit(s, len + n_prefix))
         err = SONIC_EQUEUE;
     else if (len < REFER_MIN)
-        err = send_copy(s, prefix, n_prefix, buf, len);
+        err = sonic__write_copy(s, prefix, n_prefix, buf, len);
     else if (is_lent(s, buf))
-        err = send_lent(s, prefix, n_prefix, buf, len);
+        err = sonic__write_lent(s, prefix, n_prefix, buf, len);
     else if (len >= THROUGH_MIN && (s->object.ready & SONIC__WRITE))
         err = send_through(s, prefix, n_prefix, buf, len);
     else
-        err = send_copy(s, prefix, n_prefix, buf, len);
+        err = sonic__write_copy(s, prefix, n_prefix, buf, len);
     if (err < 0) {
         sonic__write_release(s);
         return err;

@@ -4,28 +4,27 @@
 
 #include <sys/epoll.h>
 
+_Static_assert(sizeof(struct sonic__event) == sizeof(struct epoll_event) &&
+                   offsetof(struct sonic__event, id) ==
+                       offsetof(struct epoll_event, data) &&
+                   SONIC__READ == (int)EPOLLIN && SONIC__WRITE == (int)EPOLLOUT,
+               "io->events is filled in by the kernel");
+
 struct watch {
     int fd;
-    struct epoll_event ev[];
 };
-
-static size_t
-watch_size(const sonic_io *io)
-{
-    return sizeof(struct watch) + io->batch * sizeof(struct epoll_event);
-}
 
 static int
 epoll_open(sonic_io *io)
 {
-    struct watch *w = sonic__alloc(io, watch_size(io));
+    struct watch *w = sonic__alloc(io, sizeof *w);
     int fd;
 
     if (w == NULL)
         return -ENOMEM;
     fd = io->sys->epoll_create1(EPOLL_CLOEXEC, io->sys->ud);
     if (fd < 0) {
-        sonic__free(io, w, watch_size(io));
+        sonic__free(io, w, sizeof *w);
         return fd;
     }
     w->fd = fd;
@@ -39,7 +38,7 @@ epoll_end(sonic_io *io)
     struct watch *w = io->watch;
 
     io->sys->close(w->fd, io->sys->ud);
-    sonic__free(io, w, watch_size(io));
+    sonic__free(io, w, sizeof *w);
 }
 
 static int
@@ -48,7 +47,7 @@ control(sonic_io *io, struct sonic__object *o, int op, bool room)
     struct watch *w = io->watch;
     struct epoll_event ev = {
         .events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET,
-        .data.u64 = (uint64_t)io->slots[o->slot].generation << 32 | o->slot,
+        .data.u64 = sonic__event_id(o->slot, io->slots[o->slot].generation),
     };
 
     if (room)
@@ -78,14 +77,11 @@ epoll_remove(sonic_io *io, struct sonic__object *o)
     io->sys->epoll_ctl(w->fd, EPOLL_CTL_DEL, o->fd, NULL, io->sys->ud);
 }
 
-static inline uint32_t
-ready_of(uint32_t ev)
+static uint32_t
+epoll_translate(uint32_t ev)
 {
-    uint32_t ready = (ev & EPOLLIN) / EPOLLIN * SONIC__READ +
-                     (ev & EPOLLOUT) / EPOLLOUT * SONIC__WRITE;
+    uint32_t ready = ev & (EPOLLIN | EPOLLOUT);
 
-    if (!(ev & ~(uint32_t)(EPOLLIN | EPOLLOUT)))
-        return ready;
     if (ev & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
         ready |= SONIC__READ | SONIC__HUP; /* PRI: reads stop at the mark */
     if (ev & (EPOLLHUP | EPOLLERR)) /* both directions fail, and say why */
@@ -96,20 +92,10 @@ ready_of(uint32_t ev)
 static int
 epoll_collect(sonic_io *io, int64_t timeout)
 {
-    struct watch *w = io->watch;
-    int n =
-        io->sys->epoll_wait(w->fd, w->ev, (int)io->batch, timeout, io->sys->ud);
+    const struct watch *w = io->watch;
 
-    for (int i = 0; i < n; i++) {
-        uint64_t id = w->ev[i].data.u64;
-
-        io->events[i] = (struct sonic__event){
-            .slot = (uint32_t)id,
-            .generation = (uint32_t)(id >> 32),
-            .ready = ready_of(w->ev[i].events),
-        };
-    }
-    return n;
+    return io->sys->epoll_wait(w->fd, (struct epoll_event *)(void *)io->events,
+                               (int)io->batch, timeout, io->sys->ud);
 }
 
 static int
@@ -126,5 +112,6 @@ const struct sonic__backend sonic__backend_epoll = {
     .remove = epoll_remove,
     .tell_room = epoll_tell_room,
     .wait = epoll_collect,
+    .translate = epoll_translate,
     .fd = epoll_fd,
 };

@@ -111,8 +111,7 @@ poll_collect(sonic_io *io, int64_t timeout)
         if (w->fds[i].fd < 0 || w->fds[i].revents == 0)
             continue;
         io->events[n++] = (struct sonic__event){
-            .slot = i,
-            .generation = io->slots[i].generation,
+            .id = sonic__event_id(i, io->slots[i].generation),
             .ready = take_ready(&w->fds[i]),
         };
     }

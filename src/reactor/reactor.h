@@ -20,11 +20,12 @@
 #include "base/random.h"
 #include "buffer/pool.h"
 
-/* Readiness, remembered in user space until a call says EAGAIN. */
+/* Readiness, remembered in user space until a call says EAGAIN.  The first two
+ * are EPOLLIN and EPOLLOUT, which are most of what epoll(7) says. */
 enum {
     SONIC__READ = 1,  /* bytes, a connection, end of stream */
-    SONIC__WRITE = 2, /* room */
-    SONIC__HUP = 4    /* peer gone, error, urgent data: a short read is not the
+    SONIC__WRITE = 4, /* room */
+    SONIC__HUP = 2    /* peer gone, error, urgent data: a short read is not the
                          last */
 };
 
@@ -89,10 +90,22 @@ struct sonic__slot {
     uint32_t next_free;
 };
 
+/* As struct epoll_event, so that the kernel fills it in. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#define SONIC__EVENT_LAYOUT __attribute__((packed))
+#else
+#define SONIC__EVENT_LAYOUT
+#endif
 struct sonic__event {
-    uint32_t slot, generation;
-    uint32_t ready;
-};
+    uint32_t ready; /* SONIC__READ …, or more for the backend to translate */
+    uint64_t id;    /* generation << 32 | slot */
+} SONIC__EVENT_LAYOUT;
+
+static inline uint64_t
+sonic__event_id(uint32_t slot, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | slot;
+}
 
 struct sonic__queue {
     struct sonic__object *head, **tail;
@@ -136,6 +149,8 @@ struct sonic__backend {
     int (*tell_room)(sonic_io *io, struct sonic__object *o, bool tell);
     /* Fill io->events; how many, or an error.  Negative timeout: for ever. */
     int (*wait)(sonic_io *io, int64_t timeout);
+    /* An event's `ready` that is more than READ and WRITE.  NULL: as it is. */
+    uint32_t (*translate)(uint32_t ready);
     int (*fd)(const sonic_io *io);
 };
 
@@ -144,6 +159,15 @@ struct sonic__workers;
 struct sonic__wq;
 struct sonic_stream;
 struct sonic_udp;
+
+/* References to lent memory, and the cork's bytes between them. */
+enum { SONIC__CORK_PARTS = 64 };
+struct sonic__cork_parts {
+    unsigned n;
+    size_t bytes;        /* of all references */
+    const uint8_t *from; /* the cork's bytes from here on are in no part yet */
+    struct iovec v[SONIC__CORK_PARTS];
+};
 
 struct sonic_io {
     const sonic_sys *sys;
@@ -166,13 +190,16 @@ struct sonic_io {
     sonic_cork cork;
     struct sonic_udp *dirty_udp, **dirty_udp_tail;
     struct sonic__udp_ring *spare_rings;
+    struct sonic__cork_parts parts; /* what goes out, where it is more than
+                                       the cork's own bytes */
 
     unsigned dispatched; /* completions on the stack */
     unsigned budget;
     uint64_t allowed; /* handlers that may still run in this run call */
+    size_t guards;
     uint64_t handlers;
-    size_t pending, guards;
     bool running, closed, freed, now_valid;
+    size_t pending;
     int64_t now;
 
     struct sonic__heap_entry *heap;

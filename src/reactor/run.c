@@ -39,12 +39,16 @@ has_work(const sonic_io *io, bool guards)
 static inline void
 run_event(sonic_io *io, const struct sonic__event *e)
 {
-    const struct sonic__slot *s = &io->slots[e->slot];
+    const struct sonic__slot *s = &io->slots[(uint32_t)e->id];
     struct sonic__object *o = s->owner;
+    uint32_t ready = e->ready;
 
-    if (s->generation != e->generation || o == NULL)
+    if (s->generation != e->id >> 32 || o == NULL)
         return; /* closed by a handler of the same batch */
-    o->ready |= (uint8_t)e->ready;
+    if ((ready & ~(uint32_t)(SONIC__READ | SONIC__WRITE)) != 0 &&
+        io->backend->translate != NULL)
+        ready = io->backend->translate(ready);
+    o->ready |= (uint8_t)ready;
     o->cls->run(o);
 }
 
@@ -123,7 +127,7 @@ flush(sonic_io *io)
 
 /* Everything ready has run: flush, wait, and collect what is ready next.
  * -EINTR when the wait brought nothing because a signal ended it. */
-static int
+static SONIC__INLINE int
 gather(sonic_io *io, int64_t timeout)
 {
     struct sonic__door *door = io->door;
@@ -161,7 +165,7 @@ is_done(const sonic_io *io, const struct mode *m)
 }
 
 /* Run what is ready.  True when the run call is to end. */
-static inline bool
+static SONIC__INLINE bool
 drain_ready(sonic_io *io, const struct mode *m)
 {
     if (is_done(io, m))
