@@ -86,7 +86,7 @@ ptrdiff_t sonic__inflate_run(struct sonic__ws_inflation *m, z_stream *z,
 /* sonic__inflate_tail - the four bytes that the sender left out, as input
  * False when there are none to be put: z stands behind a final block. */
 bool sonic__inflate_tail(struct sonic__ws_inflation *m, z_stream *z);
-/* Does the input end where a block does? */
+/* Did the input of the last run end where a block does? */
 bool sonic__inflate_complete(const z_stream *z);
 
 /* sonic__deflate_run - compress n bytes (at most SONIC__DEFLATE_MOST) to dst

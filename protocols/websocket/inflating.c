@@ -164,17 +164,19 @@ append(const sonic_ws *ws, struct sonic__ws_inflation *m, z_stream *z)
     return r;
 }
 
-/* The end of the message: what the sender left out, and what must be so. */
+/* The end of the message: what the sender left out brings nothing, and ends a
+ * block. */
 static int
-conclude(const sonic_ws *ws, struct sonic__ws_inflation *m, z_stream *z)
+conclude(struct sonic__ws_inflation *m, z_stream *z)
 {
-    int r;
+    ptrdiff_t n;
+    uint8_t one;
 
     if (sonic__inflate_tail(m, z)) {
-        r = append(ws, m, z);
-        if (r < 0)
-            return r;
-        if (!sonic__inflate_complete(z))
+        n = sonic__inflate_run(m, z, &one, 1);
+        if (n < 0)
+            return (int)n;
+        if (n > 0 || !sonic__inflate_complete(z))
             return SONIC_EWS_DEFLATE;
     }
     return m->utf8 == SONIC__UTF8_OK ? 0 : SONIC_EWS_UTF8;
@@ -192,7 +194,7 @@ add_to_whole(sonic_ws *ws, const struct sonic__ws_sink *sink, bool last)
     int r = append(ws, m, z);
 
     if (r == 0 && last)
-        r = conclude(ws, m, z);
+        r = conclude(m, z);
     if (r < 0 || !last)
         return r;
     data = m->out;
@@ -264,7 +266,7 @@ pass_on(sonic_ws *ws, const struct sonic__ws_sink *sink, uint8_t *data,
         }
     }
     if (last)
-        r = conclude(ws, m, z);
+        r = conclude(m, z);
     if (r == 0 && (last || m->have > 0))
         (void)deliver(ws, sink, last);
     return r;
