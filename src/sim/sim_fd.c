@@ -172,10 +172,11 @@ deadline_of(const struct sim_file *f, int option)
                                       option);
 }
 
-/* One read, as long as it takes; `ordered` is what begin said. */
+/* One read, as long as it takes; `ordered` is what begin said, `again` that it
+ * is not the first of the call. */
 static ssize_t
 read_file(sonic_sim *sim, int fd, struct msghdr *m, int flags, bool socket,
-          int ordered)
+          int ordered, bool again)
 {
     struct sim_file *f;
     int64_t deadline;
@@ -189,7 +190,7 @@ read_file(sonic_sim *sim, int fd, struct msghdr *m, int flags, bool socket,
         return ordered;
     if (f->ops->read == NULL)
         return -EINVAL;
-    if (SIM_CHANCE(sim, eintr))
+    if (!again && SIM_CHANCE(sim, eintr))
         return -EINTR;
     if (ordered == -EAGAIN && f->ops->hold != NULL)
         f->ops->hold(f, false);
@@ -206,7 +207,7 @@ read_file(sonic_sim *sim, int fd, struct msghdr *m, int flags, bool socket,
 
 static ssize_t
 write_file(sonic_sim *sim, int fd, const struct msghdr *m, int flags,
-           bool socket, int ordered)
+           bool socket, int ordered, bool again)
 {
     struct sim_file *f;
     int64_t deadline;
@@ -220,7 +221,7 @@ write_file(sonic_sim *sim, int fd, const struct msghdr *m, int flags,
         return ordered;
     if (f->ops->write == NULL)
         return -EINVAL;
-    if (SIM_CHANCE(sim, eintr))
+    if (!again && SIM_CHANCE(sim, eintr))
         return -EINTR;
     if (f->ops == &sonic__sim_stream_ops && SIM_CHANCE(sim, send_nobufs))
         return -ENOBUFS;
@@ -244,7 +245,7 @@ sonic__sim_recv(int fd, void *buf, size_t len, int flags, void *ud)
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     int err = sonic__sim_begin(ud, SONIC_SIM_RECV, fd, (int64_t)len);
 
-    return sonic__sim_end(ud, read_file(ud, fd, &m, flags, true, err));
+    return sonic__sim_end(ud, read_file(ud, fd, &m, flags, true, err, false));
 }
 
 ssize_t
@@ -253,7 +254,7 @@ sonic__sim_recvmsg(int fd, struct msghdr *m, int flags, void *ud)
     int err = sonic__sim_begin(ud, SONIC_SIM_RECVMSG, fd,
                                (int64_t)sonic__sim_iov_len(m));
 
-    return sonic__sim_end(ud, read_file(ud, fd, m, flags, true, err));
+    return sonic__sim_end(ud, read_file(ud, fd, m, flags, true, err, false));
 }
 
 ssize_t
@@ -264,7 +265,7 @@ sonic__sim_readv(int fd, const struct iovec *iov, int n, void *ud)
     int err = sonic__sim_begin(ud, SONIC_SIM_READV, fd,
                                (int64_t)sonic__sim_iov_len(&m));
 
-    return sonic__sim_end(ud, read_file(ud, fd, &m, 0, false, err));
+    return sonic__sim_end(ud, read_file(ud, fd, &m, 0, false, err, false));
 }
 
 ssize_t
@@ -274,7 +275,7 @@ sonic__sim_send(int fd, const void *buf, size_t len, int flags, void *ud)
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
     int err = sonic__sim_begin(ud, SONIC_SIM_SEND, fd, (int64_t)len);
 
-    return sonic__sim_end(ud, write_file(ud, fd, &m, flags, true, err));
+    return sonic__sim_end(ud, write_file(ud, fd, &m, flags, true, err, false));
 }
 
 ssize_t
@@ -283,7 +284,7 @@ sonic__sim_sendmsg(int fd, const struct msghdr *m, int flags, void *ud)
     int err = sonic__sim_begin(ud, SONIC_SIM_SENDMSG, fd,
                                (int64_t)sonic__sim_iov_len(m));
 
-    return sonic__sim_end(ud, write_file(ud, fd, m, flags, true, err));
+    return sonic__sim_end(ud, write_file(ud, fd, m, flags, true, err, false));
 }
 
 /* ---- several at once ---- */
@@ -299,7 +300,8 @@ read_messages(sonic_sim *sim, int fd, struct mmsghdr *msgs, unsigned n,
 
     flags &= ~MSG_WAITFORONE;
     for (i = 0; i < n; i++) {
-        ssize_t r = read_file(sim, fd, &msgs[i].msg_hdr, flags, true, ordered);
+        ssize_t r =
+            read_file(sim, fd, &msgs[i].msg_hdr, flags, true, ordered, i > 0);
 
         if (r < 0 && i > 0 && r != -EAGAIN && r != -EINTR &&
             sonic__sim_sock(sim, fd, &s) == 0)
@@ -335,7 +337,7 @@ sonic__sim_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
     for (i = 0; i < n; i++) {
         if (i > 0)
             sonic__sim_run_due(ud); /* the first may have been refused */
-        r = write_file(ud, fd, &msgs[i].msg_hdr, flags, true, err);
+        r = write_file(ud, fd, &msgs[i].msg_hdr, flags, true, err, i > 0);
         if (r < 0)
             break;
         msgs[i].msg_len = (unsigned)r;
@@ -351,7 +353,7 @@ sonic__sim_writev(int fd, const struct iovec *iov, int n, void *ud)
     int err = sonic__sim_begin(ud, SONIC_SIM_WRITEV, fd,
                                (int64_t)sonic__sim_iov_len(&m));
 
-    return sonic__sim_end(ud, write_file(ud, fd, &m, 0, false, err));
+    return sonic__sim_end(ud, write_file(ud, fd, &m, 0, false, err, false));
 }
 
 /* Closes whatever is ordered: so does Linux. */
