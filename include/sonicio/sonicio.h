@@ -6,6 +6,7 @@
 #include <sonicio/api.h>
 #include <sonicio/bip.h>
 #include <sonicio/bytes.h>
+#include <sonicio/clock.h>
 #include <sonicio/error.h>
 #include <sonicio/file.h>
 #include <sonicio/frame.h>
@@ -25,12 +26,15 @@
 #include <sonicio/signal.h>
 #include <sonicio/sim.h>
 #include <sonicio/soup.h>
+#include <sonicio/stats.h>
 #include <sonicio/stream.h>
 #include <sonicio/sys.h>
+#include <sonicio/thread.h>
 #include <sonicio/timer.h>
 #include <sonicio/tls.h>
 #include <sonicio/udp.h>
 #include <sonicio/url.h>
+#include <sonicio/warm.h>
 #include <sonicio/websocket.h>
 
 #endif

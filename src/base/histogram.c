@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/root.h"
 
 enum {
     SUB_BITS = 6, /* 2^SUB_BITS buckets for each power of two */
@@ -175,24 +176,6 @@ sonic_histogram_mean(const sonic_histogram *h)
     return (double)h->origin + h->sum / (double)h->count;
 }
 
-/* Newton's method from above, which falls until it is there; without it all
- * that link statically would need libm. */
-static double
-square_root(double x)
-{
-    double r = x > 1 ? x : 1;
-
-    if (!(x > 0))
-        return 0;
-    for (;;) {
-        double next = (r + x / r) / 2;
-
-        if (!(next < r))
-            return r;
-        r = next;
-    }
-}
-
 double
 sonic_histogram_stddev(const sonic_histogram *h)
 {
@@ -201,7 +184,7 @@ sonic_histogram_stddev(const sonic_histogram *h)
     if (h->count == 0)
         return 0;
     mean = h->sum / (double)h->count; /* counted from the origin */
-    return square_root(h->squares / (double)h->count - mean * mean);
+    return sonic__root(h->squares / (double)h->count - mean * mean);
 }
 
 /* The rank of a percentile, 1 to count.  The product is cut a little before
