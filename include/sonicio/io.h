@@ -9,6 +9,7 @@
 
 #include <sonicio/api.h>
 #include <sonicio/error.h>
+#include <sonicio/histogram.h>
 #include <sonicio/mem.h>
 #include <sonicio/mirror.h>
 #include <sonicio/sys.h>
@@ -207,6 +208,38 @@ typedef struct sonic_cork {
 
 /* The io's own, as long as the io lives. */
 SONIC_API sonic_cork *sonic_io_cork(sonic_io *io);
+
+/* sonic_io_time_cycles - record how long each turn of the loop takes that runs
+ * a handler: nanoseconds from the end of one wait to the beginning of the next
+ *
+ *   h  borrowed, until the io is freed or this is called again; NULL: no more.
+ * Costs two readings of the clock per turn, and nothing while h is NULL. */
+SONIC_API void sonic_io_time_cycles(sonic_io *io, sonic_histogram *h);
+
+/* How epoll_wait(2) looks for packets itself before it sleeps, on the queues of
+ * the network cards that the io's sockets receive from. */
+typedef struct sonic_busy_poll {
+    size_t size;
+    uint32_t time;   /* microseconds; 0: not at all */
+    uint16_t budget; /* packets at a time; 0: the kernel's choice; over 64 needs
+                        CAP_NET_ADMIN */
+    enum sonic_switch prefer; /* ON: keep interrupts off meanwhile */
+} sonic_busy_poll;
+
+#define SONIC_BUSY_POLL_INIT                                                   \
+    {                                                                          \
+        .size = sizeof(sonic_busy_poll)                                        \
+    }
+
+/* sonic_io_set_busy_poll, _get_busy_poll - EPIOCSPARAMS, EPIOCGPARAMS of
+ * ioctl_eventpoll(2), Linux 6.9.  For older kernels there is busy_poll_us in
+ * sonic_io_options, which is per socket.
+ * ERRORS  SONIC_EOPTION, the backend is not epoll; -ENOTTY, the kernel does not
+ * have it; -EINVAL; -EPERM. */
+SONIC_API SONIC_MUST_CHECK int sonic_io_set_busy_poll(sonic_io *io,
+                                                      const sonic_busy_poll *p);
+SONIC_API SONIC_MUST_CHECK int sonic_io_get_busy_poll(const sonic_io *io,
+                                                      sonic_busy_poll *out);
 
 /* The backend in use, and what it is called: "epoll", "poll". */
 SONIC_API const char *sonic_io_backend_name(const sonic_io *io);

@@ -216,6 +216,9 @@ struct sonic_io {
     struct sonic__door *door;
     struct sonic__workers *workers;
     unsigned busy_poll_us;
+    sonic_histogram *cycle_times; /* NULL: they are not recorded */
+    int64_t cycle_began;          /* time */
+    uint64_t cycle_handlers;      /* handlers then */
 
     struct sonic__attached *attached;
     sonic_mem mem;

@@ -125,6 +125,24 @@ flush(sonic_io *io)
     return is_dirty(io) || io->handlers != handlers;
 }
 
+/* A turn of the loop ends with the wait, or the run call, and begins behind
+ * it. */
+static SONIC__RARELY void
+end_cycle(sonic_io *io)
+{
+    if (io->handlers != io->cycle_handlers)
+        sonic_histogram_record(io->cycle_times,
+                               io->sys->clock(io->sys->ud) - io->cycle_began);
+    io->cycle_handlers = io->handlers;
+}
+
+static SONIC__RARELY void
+begin_cycle(sonic_io *io)
+{
+    io->cycle_began = io->sys->clock(io->sys->ud);
+    io->cycle_handlers = io->handlers;
+}
+
 /* Everything ready has run: flush, wait, and collect what is ready next.
  * -EINTR when the wait brought nothing because a signal ended it. */
 static SONIC__INLINE int
@@ -139,7 +157,11 @@ gather(sonic_io *io, int64_t timeout)
         timeout = shorter(io, timeout, io->heap[0].deadline);
     if (timeout != 0 && !sonic__door_sleep(door))
         timeout = 0;
+    if (io->cycle_times != NULL)
+        end_cycle(io);
     n = io->backend->wait(io, timeout);
+    if (io->cycle_times != NULL)
+        begin_cycle(io);
     sonic__door_awake(door);
     io->now_valid = false;
     io->stats.cycles++;
@@ -254,6 +276,8 @@ enter(sonic_io *io, uint64_t handlers)
     if (io->closed)
         return SONIC_ECLOSED;
     io->running = true;
+    if (io->cycle_times != NULL)
+        begin_cycle(io);
     io->allowed = sonic__stop_requested(io) ? 0 : handlers;
     return 0;
 }
@@ -266,6 +290,8 @@ leave(sonic_io *io, uint64_t before, int err)
 
     io->allowed = 0; /* what was queued goes out; no handler runs any more */
     sonic__flush_dirty(io);
+    if (io->cycle_times != NULL)
+        end_cycle(io);
     io->running = false;
     io->allowed = UINT64_MAX;
     io->now_valid = false;
