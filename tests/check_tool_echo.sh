@@ -150,4 +150,28 @@ expect "too long" 12345678 "$(cat "$tmp/out")"
 expect_text "too long" "$tmp/err" '^closed by the peer: 1009 message too big'
 stop_echo TERM
 
+# ---- compressed ------------------------------------------------------------
+if test "${DEFLATE-}" = yes; then
+    awk 'BEGIN { for (i = 0; i < 2000; i++) print i, "lines of text", i * i }' \
+        >"$tmp/in"
+    for setting in "" =takeover =shared,level=9 =window=9,memory=1,threshold=1
+    do
+        start_echo --listen 127.0.0.1:0 "--deflate$setting"
+        talk --count 2000 "--deflate$setting" "ws://$address/"
+        same "compressed$setting"
+        expect_text "compressed$setting" "$tmp/err" ', permessage-deflate'
+        talk --quiet --count 2000 "ws://$address/"
+        same "not compressed$setting"
+        stop_echo TERM
+        expect "compressed$setting: end" 0 $status
+    done
+    for wrong in level=0 level=10 window=7 window=16 memory=x threshold= \
+        "" fast shared,,; do
+        status=0
+        "$tool" echo "--deflate=$wrong" >"$tmp/out" 2>"$tmp/err" || status=$?
+        expect "--deflate=$wrong: status" 2 $status
+        expect_text "--deflate=$wrong" "$tmp/err" 'is no setting'
+    done
+fi
+
 finish

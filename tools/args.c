@@ -58,7 +58,9 @@ add_row(struct tables *t, size_t i, const struct option_row *row)
     size_t n = strlen(t->shorts);
 
     t->longs[i].name = row->name;
-    t->longs[i].has_arg = row->arg != NULL ? required_argument : no_argument;
+    t->longs[i].has_arg = row->arg == NULL     ? no_argument
+                          : row->arg[0] == '[' ? optional_argument
+                                               : required_argument;
     t->longs[i].flag = NULL;
     t->longs[i].val = row->key;
     if (row->key < 256) {
@@ -254,7 +256,8 @@ print_option(const struct option_row *row)
     else
         n = snprintf(text, sizeof text, "      --%s", row->name);
     if (row->arg != NULL)
-        n += snprintf(text + n, sizeof text - (size_t)n, " %s", row->arg);
+        n += snprintf(text + n, sizeof text - (size_t)n, "%s%s",
+                      row->arg[0] == '[' ? "" : " ", row->arg);
     printf("%s", text);
     if (n >= HELP_COLUMN - 1)
         printf("\n%*s", HELP_COLUMN, "");

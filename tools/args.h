@@ -19,7 +19,8 @@ enum {
 struct option_row {
     const char *name;
     int key;
-    const char *arg; /* what its argument is called; NULL: it has none */
+    const char *arg; /* what its argument is called; NULL: it has none;
+                        "[=NAME]": it may be left out */
     const char *help;
 };
 

@@ -6,9 +6,17 @@
 #include <sonicio/url.h>
 
 #include "commands.h"
+#include "deflate.h"
 #include "load.h"
 
-enum { OPT_SPIN = 256, OPT_TEXT, OPT_WARMUP, OPT_JSON, OPT_BACKEND };
+enum {
+    OPT_SPIN = 256,
+    OPT_TEXT,
+    OPT_WARMUP,
+    OPT_JSON,
+    OPT_BACKEND,
+    OPT_DEFLATE
+};
 
 enum { CONNECTIONS_MAX = 100000, DEPTH_MAX = 100000 };
 #define SIZE_MOST (UINT64_C(1) << 24)
@@ -28,6 +36,8 @@ static const struct option_row options[] = {
     {"spin", OPT_SPIN, NULL,
      "never sleep: burns a core, and shows the server's latency better"},
     {"backend", OPT_BACKEND, "NAME", "epoll or poll (epoll)"},
+    {"deflate", OPT_DEFLATE, DEFLATE_ARG,
+     "offer to compress messages, which are of JSON then (ws)"},
     {"json", OPT_JSON, NULL, "print one line of JSON; see sonicio(1)"},
     {NULL, 0, NULL, NULL}};
 
@@ -71,6 +81,9 @@ take(struct args *a, struct bench *b, int key)
         o->backend = (enum sonic_backend)(args_choice(a, backend_names) +
                                           SONIC_BACKEND_EPOLL);
         break;
+    case OPT_DEFLATE:
+        deflate_on(a, &o->deflate);
+        break;
     default:
         b->json = true;
     }
@@ -95,8 +108,8 @@ parse_url(struct args *a, struct bench *b)
         args_wrong(a, "%s: not frame:// or raw://, and %s", b->url, why);
     if (o->proto != LINK_WS && *o->where == '\0')
         args_wrong(a, "%s: there is no address", b->url);
-    if (o->proto != LINK_WS && o->text)
-        args_wrong(a, "--text is for ws:// only");
+    if (o->proto != LINK_WS && (o->text || o->deflate.on == SONIC_ON))
+        args_wrong(a, "--text and --deflate are for ws:// only");
     if (o->proto == LINK_RAW && o->size == 0)
         args_wrong(a, "--size: raw messages have at least 1 byte");
 }
@@ -145,6 +158,7 @@ print_json(const struct bench *b, const struct load_result *r)
     json_text(&j, "backend", r->backend);
     json_bool(&j, "spin", o->mode == RUN_SPINNING);
     json_bool(&j, "text", o->text);
+    json_bool(&j, "deflate", o->deflate.on == SONIC_ON);
     json_count(&j, "connections", o->connections);
     json_count(&j, "size", o->size);
     json_text(&j, "loop", o->rate > 0 ? "open" : "closed");
@@ -204,6 +218,7 @@ run(const struct command *cmd, int argc, char **argv)
     struct load_result r = {.unanswered = 0};
     int err;
 
+    deflate_off(&b.load.deflate);
     if (parse(&a, &b) == ARGS_STOP)
         return a.status;
     raise_descriptor_limit();
@@ -236,11 +251,13 @@ const struct command bench_command = {
     "URL is ws://HOST[:PORT][/PATH], ws+unix:SOCKET, or frame://ADDR or "
     "raw://ADDR\n"
     "for `sonicio echo --proto frame` or raw, with ADDR as in HOST:PORT or\n"
-    "unix:PATH.\n",
+    "unix:PATH.\n"
+    "\n" DEFLATE_ABOUT,
     options,
     "  sonicio bench ws://127.0.0.1:9001/                  ping-pong\n"
     "  sonicio bench -c 16 -d 16 ws://127.0.0.1:9001/      throughput\n"
     "  sonicio bench -c 100 -r 50k ws://127.0.0.1:9001/    latency under load\n"
+    "  sonicio bench -b 1k --deflate ws://127.0.0.1:9001/  compressed JSON\n"
     "  sonicio bench --spin --json raw://127.0.0.1:9001    for other "
     "programs\n",
     run,

@@ -6,9 +6,18 @@
 #include <sonicio/url.h>
 
 #include "commands.h"
+#include "deflate.h"
 #include "talk.h"
 
-enum { OPT_PING = 256, OPT_NO_UTF8, OPT_TIMEOUT, OPT_PROXY, OPT_MAX, OPT_WAIT };
+enum {
+    OPT_PING = 256,
+    OPT_NO_UTF8,
+    OPT_TIMEOUT,
+    OPT_PROXY,
+    OPT_MAX,
+    OPT_WAIT,
+    OPT_DEFLATE
+};
 
 #define MESSAGE_MAX (UINT64_C(1) << 30)
 
@@ -34,6 +43,7 @@ static const struct option_row options[] = {
     {"proxy", OPT_PROXY, "URL",
      "http://[USER:PASS@]HOST:PORT or socks5://[USER:PASS@]HOST:PORT"},
     {"max-message", OPT_MAX, "BYTES", "refuse longer messages (16M)"},
+    {"deflate", OPT_DEFLATE, DEFLATE_ARG, "offer to compress messages"},
     {"no-utf8-check", OPT_NO_UTF8, NULL,
      "take text that is not UTF-8, which RFC 6455 forbids"},
     {NULL, 0, NULL, NULL}};
@@ -104,6 +114,9 @@ take(struct args *a, struct talk_options *o, int key)
     case OPT_MAX:
         o->ws.max_message = args_size(a, 1, MESSAGE_MAX);
         break;
+    case OPT_DEFLATE:
+        deflate_on(a, &o->deflate);
+        break;
     default:
         o->ws.no_utf8 = SONIC_ON;
     }
@@ -140,6 +153,8 @@ run(const struct command *cmd, int argc, char **argv)
 
     o.ws.headers = o.headers;
     o.ws.subprotocols = o.subprotocols;
+    o.ws.deflate = &o.deflate;
+    deflate_off(&o.deflate);
     if (parse(&a, &o) == ARGS_STOP)
         return a.status;
     return talk(&o);
@@ -155,7 +170,8 @@ const struct command connect_command = {
     "binary.  How the connection ended is told on standard error; the exit\n"
     "status is 0 when it was closed in good order.\n"
     "\n"
-    "URL is ws://HOST[:PORT][/PATH] or ws+unix:SOCKET[:/PATH].\n",
+    "URL is ws://HOST[:PORT][/PATH] or ws+unix:SOCKET[:/PATH].\n"
+    "\n" DEFLATE_ABOUT,
     options,
     "  sonicio connect ws://127.0.0.1:9001/\n"
     "  echo hello | sonicio connect ws://127.0.0.1:9001/\n"

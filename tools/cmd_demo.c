@@ -3,9 +3,10 @@
 #include <stdlib.h>
 
 #include "commands.h"
+#include "deflate.h"
 #include "demo.h"
 
-enum { OPT_JSON = 256, OPT_BACKEND };
+enum { OPT_JSON = 256, OPT_BACKEND, OPT_DEFLATE };
 
 enum { CLIENTS_MAX = 10000 };
 
@@ -14,6 +15,7 @@ static const struct option_row options[] = {
     {"size", 'b', "BYTES", "of each message, 32 to 1M (64)"},
     {"seconds", 's', "SECONDS", "how long it takes (10)"},
     {"backend", OPT_BACKEND, "NAME", "epoll or poll (epoll)"},
+    {"deflate", OPT_DEFLATE, DEFLATE_ARG, "compress WebSocket messages"},
     {"json", OPT_JSON, NULL, "print one line of JSON; see sonicio(1)"},
     {NULL, 0, NULL, NULL}};
 
@@ -37,6 +39,9 @@ parse(struct args *a, struct demo_options *o)
         case OPT_BACKEND:
             o->backend = (enum sonic_backend)(args_choice(a, backend_names) +
                                               SONIC_BACKEND_EPOLL);
+            break;
+        case OPT_DEFLATE:
+            deflate_on(a, &o->deflate);
             break;
         default:
             o->json = true;
@@ -75,8 +80,11 @@ run(const struct command *cmd, int argc, char **argv)
     struct demo d;
     int err;
 
+    deflate_off(&o.deflate);
     if (parse(&a, &o) == ARGS_STOP)
         return a.status;
+    if (o.deflate.threshold == 0)
+        o.deflate.threshold = 1; /* its messages are short */
     raise_descriptor_limit();
     err = demo_run(&d, &o);
     if (err < 0) {
@@ -106,7 +114,8 @@ const struct command demo_command = {
     "second, latency, and what a message cost in system calls and memory\n"
     "allocations.  The exit status is 1 if anything was lost, came out of "
     "order\n"
-    "or was not what was sent.\n",
+    "or was not what was sent.\n"
+    "\n" DEFLATE_ABOUT,
     options,
     "  sonicio demo\n"
     "  sonicio demo --clients 100 --size 1k\n"

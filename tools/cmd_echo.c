@@ -9,9 +9,10 @@
 #include <sonicio/signal.h>
 
 #include "commands.h"
+#include "deflate.h"
 #include "echo.h"
 
-enum { OPT_SPIN = 256, OPT_WARM, OPT_BACKEND, OPT_MAX };
+enum { OPT_SPIN = 256, OPT_WARM, OPT_BACKEND, OPT_MAX, OPT_DEFLATE };
 
 enum { THREADS_MAX = 256 };
 #define MESSAGE_MAX (UINT64_C(1) << 30)
@@ -30,6 +31,8 @@ static const struct option_row options[] = {
     {"backend", OPT_BACKEND, "NAME", "epoll or poll (epoll)"},
     {"max-message", OPT_MAX, "BYTES",
      "refuse longer ones, with close code 1009 (16M)"},
+    {"deflate", OPT_DEFLATE, DEFLATE_ARG,
+     "compress messages with clients that can"},
     {"quiet", 'q', NULL, "print no more than the address"},
     {NULL, 0, NULL, NULL}};
 
@@ -78,6 +81,9 @@ parse(struct args *a, struct echo_options *o)
             break;
         case OPT_MAX:
             o->max_message = args_size(a, 1, MESSAGE_MAX);
+            break;
+        case OPT_DEFLATE:
+            deflate_on(a, &o->deflate);
             break;
         default:
             o->quiet = true;
@@ -256,6 +262,7 @@ run(const struct command *cmd, int argc, char **argv)
     char address[SONIC_ADDRESS_TEXT];
     int status;
 
+    deflate_off(&c.opt.deflate);
     if (parse(&a, &c.opt) == ARGS_STOP)
         return a.status;
     raise_descriptor_limit();
@@ -288,12 +295,14 @@ const struct command echo_command = {
     "from\n"
     "either.  SIGTERM or SIGINT end it in good order: no more connections are\n"
     "accepted, those there are get 1001 and five seconds, and the counts are\n"
-    "printed.  A second signal ends it at once.\n",
+    "printed.  A second signal ends it at once.\n"
+    "\n" DEFLATE_ABOUT,
     options,
     "  sonicio echo                               WebSocket, on port 9001\n"
     "  sonicio echo --listen 127.0.0.1:0          on any port that is free\n"
     "  sonicio echo --listen unix:/tmp/echo.sock  on a unix socket\n"
     "  sonicio echo --proto frame --threads 2     frames, on two cores\n"
+    "  sonicio echo --deflate=takeover,level=6    compressed, and well\n"
     "  sonicio connect ws://127.0.0.1:9001/       talk to it\n",
     run,
 };

@@ -162,9 +162,11 @@ make_servers(struct demo *d)
 {
     sonic_address bound;
     char text[SONIC_ADDRESS_TEXT];
+    sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
     int err;
 
-    err = sonic_ws_server_new(d->io, NULL, &demo_ws_handler, d, &d->server);
+    opt.deflate = &d->opt->deflate;
+    err = sonic_ws_server_new(d->io, &opt, &demo_ws_handler, d, &d->server);
     if (err == 0)
         err = sonic_ws_server_listen(d->server, "127.0.0.1:0", NULL, &bound);
     if (err < 0)
@@ -193,6 +195,7 @@ connect_buyers(struct demo *d)
         b->quotes.size = d->opt->size;
         b->link.owner = b;
         b->link.events = &demo_buyer_events;
+        b->link.deflate = &d->opt->deflate;
         b->link.proto = i % 2 == 0 ? LINK_WS : LINK_FRAME;
         link_connect(&b->link, d->io, d->where[b->link.proto]);
     }

@@ -21,6 +21,7 @@ struct demo_options {
     size_t size; /* bytes of each message */
     int64_t warmup, duration;
     enum sonic_backend backend;
+    sonic_ws_deflate_options deflate;
     bool json;
 };
 

@@ -56,6 +56,7 @@ listen_ws(struct echo *e, const char *address,
 
     opt.max_message = e->opt->max_message;
     opt.queue_limit = echo_queue_limit(e->opt);
+    opt.deflate = &e->opt->deflate;
     err = sonic_ws_server_new(e->io, &opt, &handler, e, &e->server);
     if (err < 0)
         return err;

@@ -18,6 +18,7 @@ struct echo_options {
     unsigned threads;
     enum sonic_backend backend;
     uint64_t max_message;
+    sonic_ws_deflate_options deflate;
     bool quiet;
 };
 

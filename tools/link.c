@@ -186,13 +186,15 @@ on_connected(sonic_stream *s, int err, size_t n, void *ud)
 void
 link_connect(struct link *l, sonic_io *io, const char *where)
 {
+    sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
     int err;
 
+    opt.deflate = l->deflate;
     l->io = io;
     l->ours = true;
     l->closing = false;
     if (l->proto == LINK_WS)
-        err = sonic_ws_new(io, NULL, &ws_handler, l, &l->ws);
+        err = sonic_ws_new(io, &opt, &ws_handler, l, &l->ws);
     else
         err = sonic_stream_new(io, &l->stream);
     if (err < 0)

@@ -30,6 +30,7 @@ struct link {
     bool ours;       /* WS: not a server's, which frees its own */
     bool closing;    /* RAW: we have ended */
     size_t raw_size; /* RAW: bytes of each message that comes */
+    const sonic_ws_deflate_options *deflate; /* WS, of a client */
     sonic_io *io;
     sonic_ws *ws;
     sonic_frame_conn *frame;

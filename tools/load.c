@@ -281,6 +281,25 @@ fill(char *message, size_t size)
         message[i] = (char)('a' + i % 26);
 }
 
+/* What people compress: JSON, of which no two lines are the same. */
+static void
+fill_with_json(char *message, size_t size)
+{
+    uint32_t x = 1;
+    char row[96];
+
+    for (size_t at = 0, n; at < size; at += n) {
+        x = x * 1103515245 + 12345;
+        n = (size_t)snprintf(row, sizeof row,
+                             "{\"type\":\"trade\",\"id\":%u,\"price\":%u.%02u,"
+                             "\"quantity\":%u},\n",
+                             x >> 8, (x >> 16) % 1000, (x >> 4) % 100, x % 977);
+        if (n > size - at)
+            n = size - at;
+        memcpy(message + at, row, n);
+    }
+}
+
 static int
 set_up(struct load *l)
 {
@@ -295,7 +314,10 @@ set_up(struct load *l)
     if (l->conn == NULL || l->message == NULL ||
         (o->rate <= 0 && l->times == NULL))
         return -ENOMEM;
-    fill(l->message, o->size);
+    if (o->deflate.on == SONIC_ON)
+        fill_with_json(l->message, o->size);
+    else
+        fill(l->message, o->size);
     iopt.backend = o->backend;
     err = sonic_io_new(&l->io, &iopt);
     if (err == 0)
@@ -319,6 +341,7 @@ connect_all(struct load *l)
         c->link.events = &events;
         c->link.proto = l->opt->proto;
         c->link.text = l->opt->text;
+        c->link.deflate = &l->opt->deflate;
         c->link.raw_size = l->opt->size;
         link_connect(&c->link, l->io, l->opt->where);
     }

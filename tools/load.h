@@ -18,6 +18,7 @@ struct load_options {
     enum run_mode mode;
     enum sonic_backend backend;
     bool text;
+    sonic_ws_deflate_options deflate; /* on: messages are of JSON */
 };
 
 struct load_result {

@@ -164,12 +164,13 @@ static void
 on_open(sonic_ws *ws, void *ud)
 {
     struct talk *t = ud;
-    const char *sub = sonic_ws_subprotocol(ws);
+    const char *sub = sonic_ws_subprotocol(ws), *ext = sonic_ws_extensions(ws);
     int err;
 
     if (!t->opt->quiet)
-        fprintf(stderr, "connected to %s%s%s\n", t->opt->url,
-                sub != NULL ? ", subprotocol " : "", sub != NULL ? sub : "");
+        fprintf(stderr, "connected to %s%s%s%s%s\n", t->opt->url,
+                sub != NULL ? ", subprotocol " : "", sub != NULL ? sub : "",
+                ext != NULL ? ", " : "", ext != NULL ? ext : "");
     err = input_start(&t->input, t->io, on_input, t);
     if (err < 0)
         give_up(t, "cannot read standard input", err);

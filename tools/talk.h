@@ -11,6 +11,7 @@ enum { TALK_LIST = 64 }; /* headers, subprotocols */
 struct talk_options {
     const char *url;
     sonic_ws_options ws;
+    sonic_ws_deflate_options deflate;
     sonic_ws_header headers[TALK_LIST];
     const char *subprotocols[TALK_LIST];
     uint64_t count; /* 0: any number */
