@@ -272,8 +272,6 @@ sonic__ws_codec_free(struct sonic__ws_press *p, struct sonic__ws_codec *c,
 
     if (c->now != NULL)
         sonic__ws_inflation_give(p, c->now);
-    if (c->parts != NULL)
-        sonic__ws_deflater_give(p, c->parts);
     if (own_in && c->own[0].state != Z_NULL)
         inflateEnd(&c->own[0]);
     if (own_out && c->own[own_in].state != Z_NULL)
@@ -282,7 +280,6 @@ sonic__ws_codec_free(struct sonic__ws_press *p, struct sonic__ws_codec *c,
         release(p->io, c, sizeof *c + own * sizeof *c->own);
         return;
     }
-    c->parts = NULL;
     c->next = p->codecs;
     p->codecs = c;
 }

@@ -22,6 +22,7 @@ enum {
 
 struct sonic__ws_press;
 struct sonic__ws_codec;
+struct sonic__ws_deflater;
 
 /* NULL when there is no memory. */
 struct sonic__ws_press *sonic__ws_press_of(sonic_io *io);
@@ -50,14 +51,13 @@ struct sonic__ws_deflater {
     int8_t level, memory, bits;
 };
 
-/* What a connection has of its own. */
+/* What a connection has of its own, or while a message comes in. */
 struct sonic__ws_codec {
     union {
         struct sonic__ws_inflation *now; /* comes in */
         struct sonic__ws_codec *next;    /* of a spare one */
     };
-    struct sonic__ws_deflater *parts; /* goes out in parts; not of its own */
-    z_stream own[];                   /* in, out; those with takeover */
+    z_stream own[]; /* in, out; those with takeover */
 };
 
 struct sonic__ws_press {

@@ -191,28 +191,24 @@ sonic__ws_deflate_send(sonic_ws *ws, uint8_t opcode, const void *data,
 static z_stream *
 stream_for_parts(sonic_ws *ws)
 {
-    const struct sonic__ws_config *c = ws->config;
+    struct sonic__ws_more *m = ws->more;
 
-    if (c->agreed.takeover)
+    if (ws->config->agreed.takeover)
         return own(ws);
-    if (sonic__ws_codec_open(ws) < 0)
-        return NULL;
-    if (ws->codec->parts == NULL)
-        ws->codec->parts = lend(ws, SIZE_MAX);
-    return ws->codec->parts != NULL ? &ws->codec->parts->z : NULL;
+    if (m->parts == NULL)
+        m->parts = lend(ws, SIZE_MAX);
+    return m->parts != NULL ? &m->parts->z : NULL;
 }
 
 static void
 end_parts(sonic_ws *ws)
 {
-    struct sonic__ws_codec *c = ws->codec;
+    struct sonic__ws_more *m = ws->more;
 
-    if (c == NULL)
+    if (m == NULL || m->parts == NULL)
         return;
-    if (c->parts != NULL)
-        sonic__ws_deflater_give(ws->config->press, c->parts);
-    c->parts = NULL;
-    sonic__ws_codec_rest(ws);
+    sonic__ws_deflater_give(ws->config->press, m->parts);
+    m->parts = NULL;
 }
 
 /* Each part is flushed: the peer can read it before the next one. */
@@ -257,8 +253,7 @@ sonic__ws_codec_rest(sonic_ws *ws)
 {
     const struct sonic__ws_config *c = ws->config;
 
-    if (c->agreed.takeover || c->agreed.peer_takeover ||
-        ws->codec->now != NULL || ws->codec->parts != NULL)
+    if (c->agreed.takeover || c->agreed.peer_takeover || ws->codec->now != NULL)
         return;
     sonic__ws_codec_free(c->press, ws->codec, false, false);
     ws->codec = NULL;
@@ -271,6 +266,7 @@ sonic__ws_codec_release(sonic_ws *ws)
 
     if (!(ws->flags & SONIC__WS_DEFLATED))
         return;
+    end_parts(ws);
     if (ws->codec != NULL)
         sonic__ws_codec_free(c->press, ws->codec, c->agreed.peer_takeover,
                              c->agreed.takeover);

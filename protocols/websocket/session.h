@@ -91,6 +91,8 @@ struct sonic__ws_more {
     uint8_t reserved; /* header bytes that sonic_ws_reserve left room for */
     uint8_t part;     /* opcode of a message being sent in parts, or 0 */
     bool part_deflated;
+    struct sonic__ws_deflater *parts; /* what that is compressed with, where it
+                                         is not the connection's own */
     uint8_t pong_len; /* newest pong that the queue had no room for */
     bool pong_waits;
     bool closing; /* the timer is the close timer */

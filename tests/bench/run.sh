@@ -112,6 +112,21 @@ serve()
     row "$1, system calls" "${ours#* }" "${floor#* }" "$7"
 }
 
+# deflate SETTING: of the echo of compressed messages less that of plain ones,
+# against zlib alone
+deflate()
+{
+    set -- "$1" zlib plain deflate
+    for mode in $2 $3 $4; do
+        short=$(count ./bench_deflate "$1" $mode 640) || return 1
+        long=$(count ./bench_deflate "$1" $mode 1920) || return 1
+        n=$(difference "$short" "$long") || return 1
+        set -- "$@" "${n% *}"
+    done
+    beyond=$(echo "$7 $6" | awk '{ print $1 - $2 }')
+    row "$1" "$beyond" "$5" "$(echo "$5" | awk '{ printf "%.0f", 1.1 * $1 }')"
+}
+
 instructions()
 {
     title "WebSocket parse and deliver" instr/msg
@@ -123,6 +138,11 @@ instructions()
     title "Echo server, 1 connection" instr/msg
     serve "32 B, depth 1" 1 32 binary 2000 400 3 || return 1
     serve "32 B, depth 16" 16 32 binary 16000 160 0.19 || return 1
+    if test -x ./bench_deflate; then
+        title "permessage-deflate, 1 KiB of JSON" instr/msg
+        deflate "shared, level 1" || return 1
+        deflate "takeover, level 1" || return 1
+    fi
     test -z "$quick" || return 0
     serve "1 KiB, depth 16, binary" 16 1024 binary 16000 320 0.19 || return 1
     serve "1 KiB, depth 16, text" 16 1024 text 16000 420 0.19 || return 1
@@ -136,6 +156,10 @@ echo "Load average $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null)," \
 ./bench_latency $quick || exit 1
 ./bench_idle $quick || exit 1
 ./bench_parts $quick || exit 1
+if test -x ./bench_deflate; then
+    ./bench_deflate $quick || exit 1
+    ./bench_idle_deflate $quick || exit 1
+fi
 if command -v valgrind >/dev/null; then
     instructions || exit 1
 else

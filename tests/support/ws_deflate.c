@@ -209,24 +209,3 @@ dw_inflate(z_stream *z, const uint8_t *p, size_t n, uint8_t *out, size_t cap,
     ck_assert_int_eq(z->data_type, 128); /* a block is complete */
     return have;
 }
-
-void
-dw_json(char *to, size_t n, unsigned seed)
-{
-    char row[128];
-    size_t at = 0;
-
-    while (at < n) {
-        size_t len;
-
-        seed = seed * 1103515245 + 12345;
-        len = (size_t)snprintf(
-            row, sizeof row,
-            "{\"type\":\"trade\",\"id\":%u,\"px\":\"%u.%02u\",\"qty\":%u},",
-            seed >> 8, (seed >> 16) % 1000, (seed >> 4) % 100, seed % 977);
-        if (len > n - at)
-            len = n - at;
-        memcpy(to + at, row, len);
-        at += len;
-    }
-}

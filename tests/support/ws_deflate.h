@@ -6,6 +6,7 @@
 
 #include <zlib.h>
 
+#include "ws_deflate_json.h"
 #include "ws_peer.h"
 
 #define DEFLATE "permessage-deflate"
@@ -46,7 +47,6 @@ void dw_inflater(z_stream *z, int bits);
 size_t dw_inflate(z_stream *z, const uint8_t *p, size_t n, uint8_t *out,
                   size_t cap, bool strict);
 
-/* n bytes of JSON, not the same for each seed. */
-void dw_json(char *to, size_t n, unsigned seed);
+#define dw_json ws_deflate_json
 
 #endif
