@@ -56,14 +56,15 @@ sonic_multicast_new(sonic_io *io, const char *address,
  *
  *   state      join         block        unblock      join_source
  *   nothing    all but ...  EINVAL       EINVAL       only this
- *   all but    EADDRINUSE   blocked, or  unblocked,   only this; EINVAL while
- *   blocked                 EADDRNOT-    or EADDRNOT- a source is blocked
+ *   all but    EADDRINUSE   blocked, or  unblocked,   only this; EINVAL once
+ *   blocked                 EADDRNOT-    or EADDRNOT- a source was blocked
  *   sources                 AVAIL        AVAIL
  *   only some  EADDRINUSE   EINVAL       EINVAL       this too, or
  *   sources                                           EADDRNOTAVAIL
  *
- * leave ends both, or is EADDRNOTAVAIL; leave_source is EINVAL for a source
- * that was not joined; the last source left is the group left.
+ * leave ends both, or is EADDRNOTAVAIL; leave_source is EADDRNOTAVAIL for a
+ * source that was not joined, EINVAL for a group that was not; the last source
+ * left is the group left.
  *
  * ERRORS of all: SONIC_EADDRESS (not an address), SONIC_EGROUP (not a
  * multicast address), -EAFNOSUPPORT (not the socket's family, or the source is

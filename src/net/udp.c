@@ -248,15 +248,23 @@ attach_own(sonic_io *io, int fd, const sonic_udp_options *opt, sonic_udp **out)
 }
 
 int
-sonic_udp_new(sonic_io *io, const char *address, const sonic_udp_options *opt,
-              sonic_udp **out)
+sonic__udp_new(sonic_io *io, const char *address, const sonic_udp_options *opt,
+               bool own_groups, sonic_udp **out)
 {
     sonic_udp_options o;
     int err = copy_options(&o, opt);
 
     if (err < 0)
         return err;
-    return attach_own(io, sonic__udp_bind(io, address, &o), &o, out);
+    return attach_own(io, sonic__udp_bind(io, address, &o, own_groups), &o,
+                      out);
+}
+
+int
+sonic_udp_new(sonic_io *io, const char *address, const sonic_udp_options *opt,
+              sonic_udp **out)
+{
+    return sonic__udp_new(io, address, opt, false, out);
 }
 
 int

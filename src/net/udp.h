@@ -18,6 +18,13 @@
 #include "net/udp_queue.h"
 #include "reactor/reactor.h"
 
+#ifndef IP_MULTICAST_ALL
+#define IP_MULTICAST_ALL 49
+#endif
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL 29
+#endif
+
 enum {
     SONIC__UDP_CONTROL = 256,  /* bytes of control messages of a datagram */
     SONIC__UDP_VIEWS = 256,    /* datagrams of one callback, with GRO */
@@ -114,11 +121,17 @@ sonic__udp_closed(const sonic_udp *u)
 /* udp_open.c: a socket as the options want it, not watched yet; and what it
  * is.  A descriptor or an error. */
 int sonic__udp_bind(sonic_io *io, const char *address,
-                    const sonic_udp_options *opt);
+                    const sonic_udp_options *opt, bool own_groups);
 int sonic__udp_dial(sonic_io *io, const char *address,
                     const sonic_udp_options *opt);
 int sonic__udp_setup(sonic_io *io, int fd, int family,
                      const sonic_udp_options *opt);
+
+/* udp.c.  own_groups: it is not to receive, from the first datagram on, what
+ * others joined. */
+int sonic__udp_new(sonic_io *io, const char *address,
+                   const sonic_udp_options *opt, bool own_groups,
+                   sonic_udp **out);
 
 /* udp_ring.c */
 struct sonic__udp_ring *sonic__udp_ring_take(sonic_udp *u);

@@ -20,6 +20,7 @@ enum { UDP_TYPE = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC };
 struct request {
     struct sonic__opening base;
     const sonic_udp_options *opt;
+    bool own_groups;
     struct sonic__address_parts from; /* of dial; len 0: not given */
 };
 
@@ -90,6 +91,17 @@ sonic__udp_setup(sonic_io *io, int fd, int family, const sonic_udp_options *opt)
     return err;
 }
 
+/* An IPv6 socket may carry IPv4 as well. */
+static int
+set_own_groups(sonic_io *io, int fd, int family)
+{
+    int err = 0;
+
+    if (family == AF_INET6)
+        err = set_int(io, fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+    return err < 0 ? err : set_int(io, fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+}
+
 /* A socket with its options, neither bound nor connected. */
 static int
 make(sonic_io *io, const struct request *r, int family, enum sonic__stage stage)
@@ -103,6 +115,8 @@ make(sonic_io *io, const struct request *r, int family, enum sonic__stage stage)
     err = sonic__options_apply(io, fd, family, SOCK_DGRAM, &o, stage);
     if (err == 0)
         err = sonic__udp_setup(io, fd, family, r->opt);
+    if (err == 0 && r->own_groups)
+        err = set_own_groups(io, fd, family);
     if (err == 0)
         return fd;
     io->sys->close(fd, io->sys->ud);
@@ -174,7 +188,8 @@ init(struct request *r, const sonic_udp_options *opt)
 }
 
 int
-sonic__udp_bind(sonic_io *io, const char *address, const sonic_udp_options *opt)
+sonic__udp_bind(sonic_io *io, const char *address, const sonic_udp_options *opt,
+                bool own_groups)
 {
     struct sonic__address_parts to;
     sonic_address got;
@@ -186,6 +201,7 @@ sonic__udp_bind(sonic_io *io, const char *address, const sonic_udp_options *opt)
     if (err < 0)
         return err;
     r.base.open = bind_at;
+    r.own_groups = own_groups;
     return sonic__open(io, &r.base, &to, &got);
 }
 

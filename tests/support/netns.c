@@ -128,6 +128,55 @@ netns_veth(const char *a, const char *b)
     return netns_up(b);
 }
 
+int
+netns_here(void)
+{
+    int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int
+netns_visit(int host)
+{
+    return setns(host, CLONE_NEWNET) < 0 ? -errno : 0;
+}
+
+int
+netns_host(void)
+{
+    int home = netns_here(), host = -1, err = home;
+
+    if (home >= 0)
+        err = unshare(CLONE_NEWNET) < 0 ? -errno : netns_up("lo");
+    if (err == 0)
+        err = host = netns_here();
+    if (home >= 0) {
+        netns_visit(home);
+        close(home);
+    }
+    return err < 0 ? err : host;
+}
+
+int
+netns_move(const char *name, int host)
+{
+    struct ifinfomsg i = {.ifi_index = (int)if_nametoindex(name)};
+    int home = netns_here(), err;
+    struct message m;
+
+    begin(&m, RTM_NEWLINK, 0, &i, sizeof i);
+    attribute(&m, IFLA_NET_NS_FD, &host, sizeof host);
+    err = home < 0 ? home : ask(&m);
+    if (err == 0 && (err = netns_visit(host)) == 0)
+        err = netns_up(name);
+    if (home >= 0) {
+        netns_visit(home);
+        close(home);
+    }
+    return err;
+}
+
 /* An address as text: its bytes, and how many. */
 static size_t
 parse(const char *text, unsigned char *family, unsigned char ip[16])

@@ -16,6 +16,15 @@ int netns_up(const char *name);
 int netns_address(const char *name, const char *address, unsigned prefix);
 /* Where packets to a prefix leave. */
 int netns_route(const char *name, const char *to, unsigned prefix);
+
+/* Other hosts: the present namespace, a new one with lo up, as a descriptor;
+ * from now on be there (what is made, sockets too, belongs there for ever); and
+ * give one an interface, which is up there. */
+int netns_here(void);
+int netns_host(void);
+int netns_visit(int host);
+int netns_move(const char *name, int host);
+
 /* Write to /proc/sys/net/PATH. */
 int netns_sysctl(const char *path, const char *value);
 
