@@ -19,24 +19,13 @@ struct names {
 static const struct names *
 names(const struct udp_rig *r)
 {
-    static const struct names v4 = {.a = "239.7.7.1",
-                                    .b = "239.7.7.2",
-                                    .source = "127.0.0.1",
-                                    .other = "127.0.0.2",
-                                    .host = "127.0.0.1:0",
-                                    .any = "udp4::0",
-                                    .on_a = "239.7.7.1:0",
-                                    .wrong = "10.0.0.1",
-                                    .dev = "lo"};
-    static const struct names v6 = {.a = "ff12::7:1",
-                                    .b = "ff12::7:2",
-                                    .source = "fd00:7::1",
-                                    .other = "fd00:7::2",
-                                    .host = "[fd00:7::1]:0",
-                                    .any = "udp6::0",
-                                    .on_a = "[ff12::7:1%v0]:0",
-                                    .wrong = "2001:db8::1",
-                                    .dev = "v0"};
+    static const struct names v4 = {"239.7.7.1",   "239.7.7.2",   "127.0.0.1",
+                                    "127.0.0.2",   "127.0.0.1:0", "udp4::0",
+                                    "239.7.7.1:0", "10.0.0.1",    "lo"};
+    static const struct names v6 = {
+        "ff12::7:1",        "ff12::7:2",     "fd00:7::1",
+        "fd00:7::2",        "[fd00:7::1]:0", "udp6::0",
+        "[ff12::7:1%v0]:0", "2001:db8::1",   "v0"};
 
     return r->family == AF_INET ? &v4 : &v6;
 }
@@ -101,7 +90,6 @@ writer(struct udp_rig *r)
     return peer_with(r, names(r)->host, &o);
 }
 
-/* A group's address at the port of u. */
 static sonic_address
 at_port_of(const char *group, const sonic_udp *u)
 {
@@ -363,9 +351,6 @@ START_TEST(settings)
     ck_assert_int_eq(sonic_multicast_set_loop(u, false), 0);
     ck_assert_int_eq(sonic_multicast_loop(u, &on), 0);
     ck_assert(!on);
-    ck_assert_int_eq(sonic_multicast_set_loop(u, true), 0);
-    ck_assert_int_eq(sonic_multicast_loop(u, &on), 0);
-    ck_assert(on);
     ck_assert_int_eq(sonic_multicast_outbound(u, &index), 0);
     ck_assert_uint_eq(index, 0);
     ck_assert_int_eq(sonic_multicast_set_outbound(u, n->dev), 0);
@@ -448,8 +433,6 @@ START_TEST(refusals)
     ck_assert_int_eq(sonic_multicast_join(u, n->wrong, n->dev), SONIC_EGROUP);
     ck_assert_int_eq(sonic_multicast_join(u, "feed", n->dev), SONIC_EADDRESS);
     ck_assert_int_eq(sonic_multicast_join(u, "239.7.7.1:80", n->dev),
-                     SONIC_EADDRESS);
-    ck_assert_int_eq(sonic_multicast_join(u, "239.7.7.1%lo", n->dev),
                      SONIC_EADDRESS);
     ck_assert_int_eq(sonic_multicast_join(u, "ff12::1%", NULL), SONIC_EADDRESS);
     ck_assert_int_eq(sonic_multicast_join(u, NULL, n->dev), SONIC_EADDRESS);
@@ -585,48 +568,6 @@ START_TEST(one_buffer_for_two)
 }
 END_TEST
 
-START_TEST(interfaces)
-{
-    sonic_interface v[64], one[1];
-    char name[SONIC_INTERFACE_NAME];
-    sonic_address a[8];
-    struct udp_rig r;
-    unsigned index;
-    int n;
-
-    open_rig(&r, _i);
-    n = sonic_interface_list(r.rig.io, v, 64);
-    ck_assert_int_ge(n, 1);
-    ck_assert_uint_eq(v[0].index, 1);
-    ck_assert_str_eq(v[0].name, "lo");
-    ck_assert(v[0].up && v[0].loopback && v[0].v4);
-    for (int i = 1; i < n && i < 64; i++)
-        ck_assert_uint_gt(v[i].index, v[i - 1].index);
-    ck_assert_int_eq(sonic_interface_list(r.rig.io, one, 1), n);
-    ck_assert_uint_eq(one[0].index, 1);
-    ck_assert_int_eq(sonic_interface_list(r.rig.io, NULL, 0), n);
-    ck_assert_int_eq(sonic_interface_name(r.rig.io, 1, name), 0);
-    ck_assert_str_eq(name, "lo");
-    ck_assert_int_eq(sonic_interface_name(r.rig.io, 99999, name), -ENODEV);
-    ck_assert_int_eq(sonic_interface_find(r.rig.io, "127.0.0.1", &index), 0);
-    ck_assert_uint_eq(index, 1);
-    ck_assert_int_eq(sonic_interface_find(r.rig.io, NULL, &index), 0);
-    ck_assert_uint_eq(index, 0);
-    ck_assert_int_ge(sonic_interface_addresses(r.rig.io, 1, r.family, a, 8), 1);
-    ck_assert_int_eq(a[0].storage.ss_family, r.family);
-    ck_assert_int_ge(sonic_interface_addresses(r.rig.io, 1, AF_UNSPEC, a, 0),
-                     1);
-    ck_assert_int_eq(sonic_interface_addresses(r.rig.io, 99999, 0, a, 8),
-                     -ENODEV);
-    hook_fail(&r.rig.hook, HOOK_getifaddrs, -EMFILE, 3);
-    ck_assert_int_eq(sonic_interface_list(r.rig.io, v, 64), -EMFILE);
-    ck_assert_int_eq(sonic_interface_addresses(r.rig.io, 1, 0, a, 8), -EMFILE);
-    ck_assert_int_eq(sonic_interface_find(r.rig.io, "127.0.0.1", &index),
-                     -EMFILE);
-    udp_close(&r);
-}
-END_TEST
-
 static bool six;
 
 #define add(tc, test)                                                          \
@@ -653,7 +594,6 @@ main(void)
     add(tc, each_call_failing);
     add(tc, both_families_on_one_socket);
     add(tc, one_buffer_for_two);
-    add(tc, interfaces);
     suite_add_tcase(suite, tc);
     return rig_main(suite);
 }

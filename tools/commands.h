@@ -8,6 +8,7 @@ extern const struct command bench_command;
 extern const struct command connect_command;
 extern const struct command demo_command;
 extern const struct command echo_command;
+extern const struct command mcast_command;
 extern const struct command tables_command;
 
 #endif

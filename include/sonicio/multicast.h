@@ -66,6 +66,10 @@ sonic_multicast_new(sonic_io *io, const char *address,
  * source that was not joined, EINVAL for a group that was not; the last source
  * left is the group left.
  *
+ * Linux keeps sources for each interface that a socket joined an IPv4 group on.
+ * Of an IPv6 group it looks, whichever interface a packet came in by, at those
+ * of the one joined last: filter one group on two interfaces by two sockets.
+ *
  * ERRORS of all: SONIC_EADDRESS (not an address), SONIC_EGROUP (not a
  * multicast address), -EAFNOSUPPORT (not the socket's family, or the source is
  * not the group's), -ENODEV (no such interface, or no route to choose one by),
