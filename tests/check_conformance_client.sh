@@ -16,17 +16,30 @@ for backend in epoll poll; do
         client 127.0.0.1:0 $open -- "$example" @URL@ sonicio
     rm -f "$tmp/sock"
     play "a client, unix, each piece by itself, $backend" --step \
-        client "unix:$tmp/sock" $cases -- "$subject" client @URL@
+        client "unix:$tmp/sock" $plain -- "$subject" client @URL@
 done
 unset SONIC_BACKEND
 
+agreed=$deflate
 for deliver in chunk frame read into read-chunk read-frame; do
+    deflate=$agreed
+    case $deliver in *frame) deflate= ;; esac # they see frames as they are
     play "a client that is delivered to by $deliver" client 127.0.0.1:0 \
-        $cases -- "$subject" client @URL@ --deliver $deliver
+        $plain -- "$subject" client @URL@ --deliver $deliver
 done
+deflate=$agreed
 for send in parts async reserve; do
     play "a client that sends by $send" client 127.0.0.1:0 \
-        $cases -- "$subject" client @URL@ --send $send
+        $plain -- "$subject" client @URL@ --send $send
+done
+
+# Every way to compress and to inflate.
+for way in "--takeover 1 --threshold 1 --send parts" \
+    "--takeover 0 --deliver chunk" \
+    "--memory 1 --level 9 --threshold 1 --deliver into --send reserve"; do
+    test -n "$deflate" || continue
+    play "a client with $way" client 127.0.0.1:0 $squeezed -- \
+        "$subject" client @URL@ $way
 done
 
 finish

@@ -33,18 +33,30 @@ for backend in epoll poll; do
 
     start_echo --listen "unix:$tmp/sock" --backend $backend
     play "sonicio echo, unix, each piece by itself, $backend" \
-        --step server "$address" $cases
+        --step server "$address" $plain
     end_server
 done
 
 for deliver in whole chunk frame read into read-chunk read-frame; do
     start_subject 127.0.0.1:0 --deliver $deliver
-    play "echo that is delivered by $deliver" server "$address" $cases
+    play "echo that is delivered by $deliver" server "$address" $plain
     end_server
 done
 for send in parts async reserve; do
     start_subject "unix:$tmp/sock" --send $send
-    play "echo that sends by $send" --step server "$address" $cases
+    play "echo that sends by $send" server "$address" $plain
+    end_server
+done
+
+# Every way to compress and to inflate.
+for way in "--takeover 1 --peer-takeover 1 --threshold 1" \
+    "--takeover 1 --bits 9 --memory 1 --level 9 --threshold 1 --send parts" \
+    "--bits 8 --peer-bits 8 --memory 9 --send reserve" \
+    "--peer-takeover 1 --peer-bits 10 --deliver chunk" \
+    "--deliver into --send async" "--deliver read-chunk --takeover 1"; do
+    test -n "$deflate" || continue
+    start_subject 127.0.0.1:0 $way
+    play "echo with $way" server "$address" $squeezed
     end_server
 done
 

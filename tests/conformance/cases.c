@@ -86,6 +86,13 @@ read_loop(struct reader *r, const char *text)
         size_t n = 0;
         bool quoted = false;
 
+        if (*p == '\'') {
+            n = strcspn(p + 1, "'");
+            add_word(r, l, p + 1, n);
+            p += n + (p[n + 1] == '\'' ? 2 : 1);
+            p += strspn(p, " ");
+            continue;
+        }
         while (p[n] != '\0' && (quoted || p[n] != ' ')) {
             quoted ^= p[n] == '"';
             n += p[n] == '\\' && p[n + 1] != '\0' ? 2 : 1;

@@ -11,7 +11,8 @@
  * case are indented; play.h says what steps there are.  Loops hold for the
  * next case, and several make every combination; $NAME is the loop's word, $#
  * the number of the combination.  In a list, 3..9 is every number from 3 to 9,
- * and x80..bf every byte in hexadecimal. */
+ * and x80..bf every byte in hexadecimal; a word
+ * may be in double quotes, which stay, or in single ones, which do not. */
 #ifndef CONFORMANCE_CASES_H
 #define CONFORMANCE_CASES_H
 

@@ -33,8 +33,11 @@ put_char(struct bytes *out, unsigned c)
 static void
 add_fill(struct bytes *out, size_t n)
 {
+    uint8_t *to = bytes_room(out, n);
+
     for (size_t i = 0; i < n; i++)
-        bytes_room(out, 1)[0] = (uint8_t)('a' + (i + i / 26) % 26), out->len++;
+        to[i] = (uint8_t)('a' + (i + i / 26) % 26);
+    out->len += n;
 }
 
 static void
@@ -47,8 +50,11 @@ add_zeros(struct bytes *out, size_t n)
 static void
 add_random(struct bytes *out, size_t n)
 {
+    uint8_t *to = bytes_room(out, n);
+
     for (size_t i = 0; i < n; i++)
-        bytes_room(out, 1)[0] = (uint8_t)rnd(), out->len++;
+        to[i] = (uint8_t)rnd();
+    out->len += n;
 }
 
 static void

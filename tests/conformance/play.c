@@ -5,7 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HURRY = 20, MANY = 1000, REPORTS = 20 };
+enum { REPORTS = 20 };
+
+/* "repeat" of a word: how often, in a hurry and otherwise. */
+static const struct {
+    const char *word;
+    unsigned long hurried, full;
+} often[] = {{"many", 20, 1000}, {"several", 3, 200}, {"few", 2, 20}};
 
 /* The rest of the case's line that begins with a word, or NULL. */
 static const char *
@@ -113,7 +119,7 @@ shake_as_server(struct play *p)
     wrong = http_check_request(&p->head, &key, &offer);
     if (wrong != NULL)
         return play_wrong(p, "%s: %s", wrong, p->head.first);
-    if (p->answer != NULL && offer == NULL)
+    if (p->answer != NULL && offer == NULL) /* "none": the steps answer */
         return play_wrong(p, "the client offered no extension");
     snprintf(p->key, sizeof p->key, "%s", key);
     if (p->raw)
@@ -152,6 +158,15 @@ struct loop {
     unsigned long left;
 };
 
+static unsigned long
+how_often(const struct setup *setup, const char *text)
+{
+    for (size_t i = 0; i < sizeof often / sizeof *often; i++)
+        if (strcmp(text, often[i].word) == 0)
+            return setup->full ? often[i].full : often[i].hurried;
+    return strtoul(text, NULL, 10);
+}
+
 static bool
 take_all(struct play *p, size_t *at)
 {
@@ -162,10 +177,7 @@ take_all(struct play *p, size_t *at)
 
         if (strncmp(line, "repeat ", 7) == 0) {
             loop.begin = *at;
-            loop.left = strcmp(line + 7, "many") != 0
-                            ? strtoul(line + 7, NULL, 10)
-                        : p->setup->full ? MANY
-                                         : HURRY;
+            loop.left = how_often(p->setup, line + 7);
         } else if (strcmp(line, "done") == 0) {
             if (--loop.left > 0)
                 *at = loop.begin;

@@ -22,7 +22,8 @@
  *                           before it (compressed, or not)
  *   recv OPCODE PAYLOAD     that message, ping or pong comes
  *   alive                   a ping is answered, and nothing comes before
- *   repeat N ... done       so often; "many" is 1000, or 20 when in a hurry
+ *   repeat N ... done       so often; many, several and few are 1000, 200 and
+ *                           20 of it, or 20, 3 and 2 when in a hurry
  *
  * and its last one:
  *   end                     we close with 1000, and the peer answers that

@@ -56,9 +56,11 @@ step_echo(struct play *p, const char *text)
     if (!come(p, &e))
         return false;
     if (e.kind == EVENT_MESSAGE && *text != '\0' &&
-        e.squashed != (*text == 'z'))
+        e.squashed != (*text == 'z')) {
+        bytes_free(&e.data);
         return play_wrong(p, "expected it %scompressed",
                           *text == 'z' ? "" : "not ");
+    }
     p->sent = m->next;
     if (p->sent == NULL)
         p->last = &p->sent;

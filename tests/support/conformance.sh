@@ -11,6 +11,8 @@ if ! test -x "$runner"; then
     exit 77
 fi
 cases=$(echo "$top_srcdir"/tests/conformance/cases/*.cases)
+squeezed=$(echo "$top_srcdir"/tests/conformance/cases/1[23]-*.cases)
+plain=$(echo "$cases" | tr ' ' '\n' | grep -v '/1[23]-')
 slow=1
 test -z "${SONIC_TEST_SLOW-}" || slow=20
 full=
@@ -20,9 +22,9 @@ test "${CONFORMANCE-}" != full || full=--full
 "$tool" echo --help >"$tmp/help"
 has_tls=no
 grep -q -e --tls-cert "$tmp/help" && has_tls=yes
-has_deflate=no
-grep -q -e --deflate "$tmp/help" && has_deflate=yes
-echo "TLS: $has_tls; permessage-deflate: $has_deflate"
+deflate=
+"$subject" features | grep -q deflate && deflate=--deflate
+echo "TLS: $has_tls; permessage-deflate: ${deflate:-no}"
 
 # play NAME RUNNER-ARGUMENT...
 play()
@@ -31,5 +33,5 @@ play()
     shift
     seen=$((seen + 1))
     # shellcheck disable=SC2086 # an option or nothing
-    "$runner" $full --slow $slow "$@" || bad=$((bad + 1))
+    "$runner" $full $deflate --slow $slow "$@" || bad=$((bad + 1))
 }

@@ -4,6 +4,8 @@
  *        subject client URL [OPTION...]
  *   --deliver whole|chunk|frame|read|into|read-chunk|read-frame
  *   --send send|parts|async|reserve
+ *   --takeover 0|1, --peer-takeover 0|1, --bits N, --peer-bits N, --memory N,
+ *   --level N, --threshold N         of permessage-deflate
  *
  * The server prints its address and echoes.  The client asks for a number of
  * cases, and for each, as the clients of Autobahn do; it goes on whatever
@@ -35,7 +37,8 @@ static struct {
     bool counting;
     int cases;
     uint8_t *into;
-} s;
+    sonic_ws_deflate_options deflate;
+} s = {.deflate = SONIC_WS_DEFLATE_OPTIONS_INIT};
 
 static const char *const delivers[] = {"whole",      "chunk", "frame",
                                        "read",       "into",  "read-chunk",
@@ -206,6 +209,7 @@ static void
 set_options(sonic_ws_options *opt)
 {
     opt->queue_limit = (size_t)128 << 20;
+    opt->deflate = &s.deflate;
 }
 
 /* ---- the two roles ----------------------------------------------------- */
@@ -297,12 +301,42 @@ choice(const char *const *list, const char *word)
     exit(2);
 }
 
+/* 0 keeps the default. */
+static bool
+take_number(const char *name, int value)
+{
+    sonic_ws_deflate_options *d = &s.deflate;
+    enum sonic_switch way = value > 0 ? SONIC_ON : SONIC_OFF;
+
+    if (strcmp(name, "--takeover") == 0)
+        d->takeover = way;
+    else if (strcmp(name, "--peer-takeover") == 0)
+        d->peer_takeover = way;
+    else if (strcmp(name, "--bits") == 0)
+        d->window_bits = value;
+    else if (strcmp(name, "--peer-bits") == 0)
+        d->peer_window_bits = value;
+    else if (strcmp(name, "--memory") == 0)
+        d->memory_level = value;
+    else if (strcmp(name, "--level") == 0)
+        d->level = value;
+    else if (strcmp(name, "--threshold") == 0)
+        d->threshold = (size_t)value;
+    else
+        return false;
+    return true;
+}
+
 int
 main(int argc, char **argv)
 {
     sonic_ws_handler handler;
     int err;
 
+    if (argc == 2 && strcmp(argv[1], "features") == 0) {
+        printf("%s\n", sonic_ws_can_deflate() ? "deflate" : "");
+        return 0;
+    }
     if (argc < 3 || argc % 2 == 0) {
         fprintf(stderr, "usage: subject server|client ADDRESS|URL [OPTION "
                         "VALUE]...\n");
@@ -313,7 +347,7 @@ main(int argc, char **argv)
             s.deliver = (enum deliver)choice(delivers, argv[i + 1]);
         else if (strcmp(argv[i], "--send") == 0)
             s.send = (enum send)choice(sends, argv[i + 1]);
-        else
+        else if (!take_number(argv[i], atoi(argv[i + 1])))
             return 2;
     }
     handler = make_handler();
