@@ -19,6 +19,7 @@
 #include <sonicio/mem.h>
 #include <sonicio/mirror.h>
 #include <sonicio/mold.h>
+#include <sonicio/mold_feed.h>
 #include <sonicio/multicast.h>
 #include <sonicio/object.h>
 #include <sonicio/options.h>

@@ -156,7 +156,7 @@ request(sonic_mold_receiver *r, unsigned server, uint64_t first, uint64_t last)
     r->stats.requests++;
     r->stats.asked += n;
     if (r->handler->on_request != NULL)
-        r->handler->on_request(r, server, packet, sizeof packet, r->ud);
+        r->handler->on_request(r, server, packet, sizeof packet, r->request_ud);
 }
 
 /* Ask for the runs of a gap that are missing.  An answer may come before a

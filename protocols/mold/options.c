@@ -115,7 +115,7 @@ sonic_mold_receiver_new(const sonic_mold_receiver_options *opt,
         return -ENOMEM;
     r->mem = *mem;
     r->handler = handler != NULL ? handler : &nothing;
-    r->ud = ud;
+    r->ud = r->request_ud = ud;
     r->soonest = INT64_MAX;
     err = set_options(r, opt);
     if (err == 0)

@@ -25,7 +25,7 @@ struct sonic__mold_gap {
 
 struct sonic_mold_receiver {
     const sonic_mold_handler *handler;
-    void *ud;
+    void *ud, *request_ud;
     uint64_t next, high, end; /* end: where the session ends; 0: not known */
     int64_t now;
     sonic_sequencer *held;
