@@ -135,6 +135,32 @@ START_TEST(a_session_ends_a_snapshot)
 }
 END_TEST
 
+/* After the end nothing is news, however far ahead it says it is. */
+START_TEST(too_late)
+{
+    sonic_mold_receiver_options o = SONIC_MOLD_RECEIVER_OPTIONS_INIT;
+
+    o.window = 64;
+    for (int i = 0; i < 2; i++) {
+        mold_begin(&w, &o, i == 0 ? &mold_recorder : &mold_snapshooter);
+        mold_packet(&w, 0, 2, "b");
+        ck_assert_int_eq(sonic_mold_receiver_resume(w.r, 2, w.now),
+                         SONIC_ESTATE);
+        mold_packet(&w, 0, 1, "a");
+        mold_over(&w, 0, 3);
+        mold_expect(&w, "session DAY1 1\ngap 1-1\nfilled 1-1\n1:a\n2:b\n"
+                        "end 3\n");
+        mold_heartbeat(&w, 0, 1000);
+        mold_packet(&w, 0, 1000, "x");
+        ck_assert_int_eq(sonic_mold_receiver_resume(w.r, 3, w.now),
+                         SONIC_ESTATE);
+        ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_ENDED);
+        mold_expect(&w, "");
+        ck_assert(mold_end(&w));
+    }
+}
+END_TEST
+
 /* What finds no room is missing, and asked for later. */
 START_TEST(the_store_is_full)
 {
@@ -390,6 +416,7 @@ main(void)
     tcase_add_test(tc, a_snapshot_later);
     tcase_add_test(tc, a_snapshot_much_later);
     tcase_add_test(tc, a_session_ends_a_snapshot);
+    tcase_add_test(tc, too_late);
     tcase_add_test(tc, the_store_is_full);
     tcase_add_test(tc, more_gaps_than_there_is_room_for);
     tcase_add_test(tc, requests_keep_to_their_rate);
