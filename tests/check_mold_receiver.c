@@ -96,6 +96,32 @@ START_TEST(the_other_feed_fills)
 }
 END_TEST
 
+/* A gap that a heartbeat told of, and from whose middle something came: its
+ * beginning falls too far behind, its end comes. */
+START_TEST(what_is_lost_in_part_is_not_filled)
+{
+    sonic_mold_receiver_options o = with_servers(1);
+    sonic_mold_receiver_stats s;
+
+    o.window = 32;
+    mold_begin(&w, &o, NULL);
+    mold_packet(&w, 0, 1, "a");
+    mold_heartbeat(&w, 0, 10);
+    mold_packet(&w, 0, 5, "e f");
+    mold_pass(&w, 2 * MS);
+    mold_expect(&w, "session DAY1 1\n1:a\ngap 2-9\nask 0 2-4\nask 0 7-9\n");
+    mold_packet(&w, 0, 34, "z");
+    mold_expect(&w, "lost 2-4\n5:e\n6:f\ngap 10-33\n");
+    mold_packet(&w, 0, 7, "g h i");
+    mold_expect(&w, "7:g\n8:h\n9:i\n");
+    sonic_mold_receiver_get_stats(w.r, &s);
+    ck_assert_uint_eq(s.gaps, 2);
+    ck_assert_uint_eq(s.filled, 0);
+    ck_assert_uint_eq(s.lost, 3);
+    ck_assert(mold_end(&w));
+}
+END_TEST
+
 START_TEST(a_server_fills)
 {
     sonic_mold_receiver_options o = with_servers(2);
@@ -279,6 +305,7 @@ main(void)
     tcase_add_test(tc, in_order);
     tcase_add_test(tc, two_feeds_are_one);
     tcase_add_test(tc, the_other_feed_fills);
+    tcase_add_test(tc, what_is_lost_in_part_is_not_filled);
     tcase_add_test(tc, a_server_fills);
     tcase_add_test(tc, nobody_answers);
     tcase_add_test(tc, nobody_can_be_asked);

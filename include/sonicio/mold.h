@@ -273,7 +273,9 @@ typedef struct sonic_mold_handler {
      * valid until this returns, and it may be written to. */
     void (*on_message)(sonic_mold_receiver *r, uint64_t sequence, uint8_t *data,
                        size_t len, void *ud);
-    /* Messages are missing; all that were have come. */
+    /* Messages are missing; all that were have come.  A gap may grow in between
+     * (not its first number).  One of which some are given up ends with
+     * on_lost instead. */
     void (*on_gap)(sonic_mold_receiver *r, const sonic_mold_gap *gap, void *ud);
     void (*on_filled)(sonic_mold_receiver *r, const sonic_mold_gap *gap,
                       void *ud);
@@ -284,7 +286,8 @@ typedef struct sonic_mold_handler {
     /* The same, with a choice: get the state of things elsewhere, and go on
      * with sonic_mold_receiver_resume behind it, now or later.  Until then
      * messages are put aside, the newest ones when there is no room for all.
-     * NULL: on_lost instead, and on it goes. */
+     * Gaps told of before are forgotten; those that are still there after the
+     * resume are told again.  NULL: on_lost instead, and on it goes. */
     void (*on_snapshot)(sonic_mold_receiver *r, uint64_t next, uint64_t newest,
                         void *ud);
     /* Send these bytes to that server. */

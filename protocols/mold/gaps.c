@@ -109,6 +109,10 @@ sonic__mold_fill(sonic_mold_receiver *r, uint64_t sequence, bool reply)
     }
     if (--g->g.missing > 0)
         return;
+    if (g->lost) { /* on_lost has ended it */
+        pop_filled(r);
+        return;
+    }
     g->g.took = r->now - g->g.begun;
     if (g->g.took > r->stats.longest)
         r->stats.longest = g->g.took;
@@ -123,14 +127,17 @@ void
 sonic__mold_forget(sonic_mold_receiver *r, uint64_t first, uint64_t last)
 {
     for (size_t i = 0; i < r->gaps_n; i++) {
-        sonic_mold_gap *g = &sonic__mold_gap_at(r, i)->g;
+        struct sonic__mold_gap *gap = sonic__mold_gap_at(r, i);
+        sonic_mold_gap *g = &gap->g;
         uint64_t from = g->first > first ? g->first : first;
         uint64_t to = g->last < last ? g->last : last;
 
         if (g->first > last)
             break;
-        if (from <= to && g->missing > 0)
-            g->missing -= to - from + 1;
+        if (from > to || g->missing == 0)
+            continue;
+        g->missing -= to - from + 1;
+        gap->lost = true;
     }
     pop_filled(r);
 }

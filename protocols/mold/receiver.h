@@ -21,6 +21,7 @@ struct sonic__mold_gap {
     int64_t due;    /* when to ask, or to ask again */
     unsigned tries; /* requests in a row without an answer */
     unsigned server;
+    bool lost; /* a part of it was given up */
 };
 
 struct sonic_mold_receiver {

@@ -10,6 +10,8 @@
 
 enum { CALL_LIMIT = 3000000, SAME_TWICE = 16, FEW = 10 };
 
+void (*plan_tune)(sonic_sim_options *world);
+
 void
 session_wrong(struct session *s, const char *what)
 {
@@ -157,6 +159,8 @@ swarm(session_fn *run, session_fn *look, uint64_t seed)
                      .show = getenv("SONIC_SEED") != NULL};
 
     sonic_sim_swarm(&p.world, seed);
+    if (plan_tune != NULL)
+        plan_tune(&p.world);
     return p;
 }
 

@@ -47,6 +47,9 @@ struct plan {
 /* What is wrong, or NULL. */
 const char *plan_run(struct plan *p);
 
+/* Changes the world of each seed, if set. */
+extern void (*plan_tune)(sonic_sim_options *world);
+
 /* Seeds 1 to n in all their worlds; some twice, to be the same. */
 void plan_seeds(session_fn *run, session_fn *look, uint64_t n);
 /* Call 1 fails, then call 2, ... until a session gets through without. */
