@@ -164,6 +164,40 @@ START_TEST(cancelled_before_it_began)
 }
 END_TEST
 
+/* Jobs are taken back from the middle of the queue and from its end. */
+START_TEST(taken_back_from_among_others)
+{
+    struct rig r;
+    struct told t[8] = {{0}};
+    sonic_file *f[8];
+    char c[8] = "";
+
+    f[0] = begin(&r, _i);
+    for (int i = 1; i < 8; i++)
+        ck_assert_int_eq(
+            sonic_file_adopt(r.io, dup(sonic_file_fd(f[0])), NULL, &f[i]), 0);
+    for (int i = 0; i < 4; i++)
+        sonic_file_async_read(f[i], &c[i], 1, on_file, &t[i]);
+    await_inside(4);
+    for (int i = 4; i < 7; i++)
+        sonic_file_async_read(f[i], &c[i], 1, on_file, &t[i]);
+    sonic_file_cancel(f[5]);
+    sonic_file_cancel(f[6]);
+    sonic_file_async_read(f[7], &c[7], 1, on_file, &t[7]); /* behind f[4] */
+    open_gate();
+    for (int i = 0; i < 8; i++)
+        RIG_UNTIL(&r, t[i].calls == 1);
+    for (int i = 0; i < 8; i++) {
+        bool gone = i == 5 || i == 6;
+
+        ck_assert_int_eq(t[i].err, gone ? -ECANCELED : 0);
+        ck_assert_int_eq(c[i], gone ? 0 : 'b');
+        sonic_file_free(f[i]);
+    }
+    rig_close(&r);
+}
+END_TEST
+
 START_TEST(closed_meanwhile)
 {
     struct rig r;
@@ -356,6 +390,7 @@ main(void)
 
     rig_add(tc, cancelled);
     rig_add(tc, cancelled_before_it_began);
+    rig_add(tc, taken_back_from_among_others);
     rig_add(tc, closed_meanwhile);
     rig_add(tc, freed_meanwhile);
     rig_add(tc, freed_in_a_callback);

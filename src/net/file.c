@@ -64,7 +64,8 @@ cancel(sonic_file *f)
 {
     struct sonic__file_op *op = f->running;
 
-    if (op != NULL && sonic__file_work_recall(f->work)) {
+    if (op != NULL && sonic__work_recall(f->object.io, &f->work->job)) {
+        f->work->out = false;
         f->running = NULL;
         finish(f, op, -ECANCELED);
     }
@@ -83,7 +84,6 @@ start_next(sonic_file *f)
 
         op->io.position = f->position;
         w->io = op->io;
-        w->state = SONIC__WORK_WAITING;
         w->out = true;
         f->running = op;
         err = sonic__work_submit(f->object.io, &w->job);
@@ -136,7 +136,7 @@ run(struct sonic__object *o)
         if (!f->work->out) {
             collect(f);
         } else if (io->closed) { /* its buffer is borrowed until then */
-            sonic__file_work_await(f->work);
+            sonic__work_await(io, &f->work->job);
             collect(f);
         }
     }

@@ -7,8 +7,6 @@
 #ifndef SONICIO_SRC_FILE_H
 #define SONICIO_SRC_FILE_H
 
-#include <pthread.h>
-
 #include <sonicio/file.h>
 
 #include "reactor/reactor.h"
@@ -56,14 +54,6 @@ struct sonic__file_work {
     bool out;         /* the job was submitted and has not come back */
     bool close_fd;    /* the file was closed meanwhile */
 
-    pthread_mutex_t lock; /* of state */
-    pthread_cond_t over;
-    enum {
-        SONIC__WORK_WAITING, /* no thread has begun it */
-        SONIC__WORK_BEGUN,
-        SONIC__WORK_OVER,
-        SONIC__WORK_RECALLED /* no thread is to begin it */
-    } state;
     struct sonic__file_io io;
 };
 
@@ -93,10 +83,6 @@ int sonic__file_size_of(const sonic_sys *sys, int fd, int64_t *size);
 int sonic__file_work_new(sonic_io *io, int fd, bool append,
                          struct sonic__file_work **out);
 void sonic__file_work_free(struct sonic__file_work *w);
-/* Take the job back; false when it was begun, or is over. */
-bool sonic__file_work_recall(struct sonic__file_work *w);
-void sonic__file_work_await(struct sonic__file_work *w);
-
 /* Queue an operation, or refuse it with err or for want of room. */
 void sonic__file_begin(sonic_file *f, int err, const struct sonic__file_io *io,
                        sonic_file_fn *cb, void *ud);

@@ -140,20 +140,8 @@ static void
 work(struct sonic__job *job)
 {
     struct sonic__file_work *w = (struct sonic__file_work *)job;
-    bool go;
 
-    pthread_mutex_lock(&w->lock);
-    go = w->state == SONIC__WORK_WAITING;
-    if (go)
-        w->state = SONIC__WORK_BEGUN;
-    pthread_mutex_unlock(&w->lock);
-    if (!go)
-        return;
     sonic__file_perform(w->sys, w->fd, w->append, &w->io);
-    pthread_mutex_lock(&w->lock);
-    w->state = SONIC__WORK_OVER;
-    pthread_cond_signal(&w->over);
-    pthread_mutex_unlock(&w->lock);
 }
 
 /* On the loop; without an io, or without the file, there is only to free. */
@@ -183,8 +171,6 @@ sonic__file_work_new(sonic_io *io, int fd, bool append,
     w->mem = io->mem;
     w->fd = fd;
     w->append = append;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->over, NULL);
     *out = w;
     return 0;
 }
@@ -196,29 +182,5 @@ sonic__file_work_free(struct sonic__file_work *w)
 
     if (w->close_fd)
         w->sys->close(w->fd, w->sys->ud);
-    pthread_cond_destroy(&w->over);
-    pthread_mutex_destroy(&w->lock);
     mem.free(w, sizeof *w, mem.ud);
-}
-
-bool
-sonic__file_work_recall(struct sonic__file_work *w)
-{
-    bool yes;
-
-    pthread_mutex_lock(&w->lock);
-    yes = w->state == SONIC__WORK_WAITING;
-    if (yes)
-        w->state = SONIC__WORK_RECALLED;
-    pthread_mutex_unlock(&w->lock);
-    return yes;
-}
-
-void
-sonic__file_work_await(struct sonic__file_work *w)
-{
-    pthread_mutex_lock(&w->lock);
-    while (w->state != SONIC__WORK_OVER)
-        pthread_cond_wait(&w->over, &w->lock);
-    pthread_mutex_unlock(&w->lock);
 }

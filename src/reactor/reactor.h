@@ -396,8 +396,14 @@ struct sonic__job {
     void (*done)(struct sonic__job *job, sonic_io *io);
     struct sonic__job *next;
     struct sonic__door *door;
+    bool begun; /* a thread is in its work; see work.c */
 };
 int sonic__work_submit(sonic_io *io, struct sonic__job *job);
+/* Take back a job that was submitted and not reported.  False when a thread has
+ * begun it, or has done it: then done runs as usual. */
+bool sonic__work_recall(sonic_io *io, struct sonic__job *job);
+/* Wait until its work has returned; done is still to run. */
+void sonic__work_await(sonic_io *io, const struct sonic__job *job);
 void sonic__work_shut(sonic_io *io);
 
 /* What protocols keep with the io: let go of it. */

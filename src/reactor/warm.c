@@ -66,47 +66,48 @@ touch_blocks(sonic_io *io, size_t n, size_t *bytes)
     return err;
 }
 
-/* A frame for each page, downwards.  What is written after the call keeps the
- * compiler from reusing the frame. */
-__attribute__((noinline)) static size_t
-touch_stack(size_t left)
+/* A frame for each page, down to an address.  What is written after the call
+ * keeps the compiler from reusing the frame.  Returns the lowest one. */
+__attribute__((noinline)) static uintptr_t
+touch_stack(uintptr_t until)
 {
     char frame[FRAME];
     volatile char *p = frame;
-    size_t below = 0;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), lowest = here;
 
     p[0] = p[FRAME - 1] = 1;
-    if (left > FRAME)
-        below = touch_stack(left - FRAME);
+    if (here > until)
+        lowest = touch_stack(until);
     p[0] = 2;
-    return below + FRAME;
+    return lowest;
 }
 
-/* Bytes of the thread's stack below this frame, less some for others. */
+/* Bytes of the thread's stack below `here`, less some for others. */
 static size_t
-stack_left(void)
+stack_below(uintptr_t here)
 {
     pthread_attr_t attr;
-    char here = 0;
     void *base;
-    size_t size, left;
+    size_t size;
 
     if (pthread_getattr_np(pthread_self(), &attr) != 0)
         return 0;
     if (pthread_attr_getstack(&attr, &base, &size) != 0)
         size = 0;
     pthread_attr_destroy(&attr);
-    left = size == 0 ? 0 : (size_t)((uintptr_t)&here - (uintptr_t)base);
-    return left > STACK_SPARED ? left - STACK_SPARED : 0;
+    if (size == 0 || here - (uintptr_t)base < STACK_SPARED)
+        return 0;
+    return here - (uintptr_t)base - STACK_SPARED;
 }
 
 static int
 warm_stack(size_t want, size_t *bytes)
 {
-    size_t left = stack_left();
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    size_t left = stack_below(here);
 
     if (left > 0)
-        *bytes = touch_stack(want < left ? want : left);
+        *bytes = here - touch_stack(here - (want < left ? want : left));
     return want <= left ? 0 : -ENOMEM;
 }
 

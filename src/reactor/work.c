@@ -66,10 +66,13 @@ worker(void *arg)
         if (w->head == NULL)
             w->tail = &w->head;
         w->busy++;
+        job->begun = true;
         pthread_mutex_unlock(&w->lock);
         job->work(job);
         pthread_mutex_lock(&w->lock);
         w->busy--; /* from here on an io that goes waits for this thread */
+        job->begun = false;
+        pthread_cond_signal(&w->left);
         pthread_mutex_unlock(&w->lock);
         report(job);
         pthread_mutex_lock(&w->lock);
@@ -121,6 +124,7 @@ sonic__work_submit(sonic_io *io, struct sonic__job *job)
     int err = 0;
 
     job->next = NULL;
+    job->begun = false;
     job->door = io->door;
     if (io->sys->single_threaded) {
         sonic__door_hold(io->door);
@@ -150,6 +154,44 @@ sonic__work_submit(sonic_io *io, struct sonic__job *job)
     }
     pthread_mutex_unlock(&w->lock);
     return err;
+}
+
+bool
+sonic__work_recall(sonic_io *io, struct sonic__job *job)
+{
+    struct sonic__workers *w = io->workers;
+    struct sonic__job **at;
+    bool found;
+
+    if (w == NULL)
+        return false;
+    pthread_mutex_lock(&w->lock);
+    for (at = &w->head; *at != NULL && *at != job; at = &(*at)->next)
+        ;
+    found = *at != NULL;
+    if (found) {
+        *at = job->next;
+        if (*at == NULL)
+            w->tail = at;
+        w->queued--;
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (found)
+        sonic__door_drop(job->door);
+    return found;
+}
+
+void
+sonic__work_await(sonic_io *io, const struct sonic__job *job)
+{
+    struct sonic__workers *w = io->workers;
+
+    if (w == NULL)
+        return;
+    pthread_mutex_lock(&w->lock);
+    while (job->begun)
+        pthread_cond_wait(&w->left, &w->lock);
+    pthread_mutex_unlock(&w->lock);
 }
 
 /* The io goes; jobs that no thread has begun are dropped here.  Threads that
