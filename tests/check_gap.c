@@ -441,6 +441,7 @@ launch(struct feed *f, uint64_t first, uint64_t count)
 static void
 ask(struct feed *f, const sonic_gap_range *r)
 {
+    must(r->count <= MESSAGES);
     if (r->count > 0 && chance_below(&f->c, 100) >= f->loss)
         for (uint64_t q = r->first; q < r->first + r->count; q++)
             launch(f, q, 1);
@@ -512,6 +513,7 @@ ask_again(struct feed *f)
     uint64_t a, b, from = r.first, to = r.first + r.count - 1;
 
     ck_assert(err == 0 || err == -ETIMEDOUT);
+    must(r.count <= MESSAGES);
     if (r.count == 0)
         return;
     for (; sonic_sequencer_missing(f->s, from, to, &a, &b); from = b + 1)
