@@ -198,7 +198,7 @@ START_TEST(timestamps)
     s.timestamps = SONIC_ON;
     o[0].timestamps = SONIC_ON;
     o[1].socket = &s;
-    o[2].packet_info = SONIC_OFF;
+    o[2].packet_info = o[2].from = SONIC_OFF;
     for (int i = 0; i < 3; i++) {
         struct udp_got got = {0};
         uint32_t next = 0;
@@ -212,6 +212,7 @@ START_TEST(timestamps)
             ck_assert_int_ge(got.timestamp, before);
             ck_assert_int_le(got.timestamp, wall_clock());
         } else {
+            ck_assert_uint_eq(got.from.len, 0);
             ck_assert_int_eq(got.timestamp, 0);
             ck_assert_uint_eq(got.to.len, 0);
             ck_assert_uint_eq(got.interface, 0);

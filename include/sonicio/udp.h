@@ -40,7 +40,8 @@ typedef struct sonic_datagram {
     size_t sent;   /* bytes that were sent: more than len when it was cut */
     bool truncated;
     unsigned interface;        /* index of the one it came in on; 0: unknown */
-    const sonic_address *from; /* IPv4 on an IPv6 socket is ::ffff:a.b.c.d */
+    const sonic_address *from; /* IPv4 on an IPv6 socket is ::ffff:a.b.c.d;
+                                  len 0: not asked for */
     const sonic_address *to;   /* with the socket's port; len 0: unknown */
     int64_t timestamp;         /* when the kernel had it: ns of CLOCK_REALTIME;
                                   0: absent */
@@ -65,6 +66,7 @@ typedef struct sonic_udp_options {
     size_t size;
     const sonic_socket_options *socket; /* reuse, buffers, ttl, tos, device,
                                            v6_only, busy poll ...; NULL */
+    enum sonic_switch from;             /* who sent it, for lend; default on */
     enum sonic_switch packet_info;      /* interface and to; default on */
     enum sonic_switch timestamps;       /* SO_TIMESTAMPING: by the kernel, and
                                            by the NIC where that was told to;

@@ -174,6 +174,8 @@ make(sonic_io *io, const sonic_udp_options *opt, sonic_udp **out)
     u->queue.cap = opt->queue_limit;
     if (opt->gro == SONIC_ON)
         u->object.bits2 |= SONIC__UDP_GRO;
+    if (opt->from == SONIC_OFF)
+        u->object.bits2 |= SONIC__UDP_NAMELESS;
     if (opt->gso == SONIC_ON)
         u->gso_most = SIZE_MAX;
     *out = u;

@@ -49,7 +49,8 @@ enum {
     SONIC__UDP_WRITE_LATE = 4,   /* the deadline has passed */
     SONIC__UDP_CONNECTED = 8,
     SONIC__UDP_GRO = 16,
-    SONIC__UDP_FULL = 32 /* the system had no room, and is to tell of it */
+    SONIC__UDP_NAMELESS = 64, /* nobody asks who sent it */
+    SONIC__UDP_FULL = 32      /* the system had no room, and is to tell of it */
 };
 
 /* What the kernel tells about a datagram besides its bytes. */
@@ -60,11 +61,14 @@ struct sonic__udp_told {
     uint64_t drops;
 };
 
+/* A batch goes through all of its slots three times, and what is touched of
+ * each fits a few lines of the cache: they begin where lines do. */
+enum { SONIC__UDP_LINE = 64 };
+
 struct sonic__udp_slot {
-    struct iovec iov;
-    sonic_address from, to;
-    struct sonic__udp_told told;
-    _Alignas(8) uint8_t control[SONIC__UDP_CONTROL];
+    _Alignas(SONIC__UDP_LINE) uint8_t control[SONIC__UDP_CONTROL];
+    _Alignas(SONIC__UDP_LINE) sonic_address from;
+    _Alignas(SONIC__UDP_LINE) sonic_address to;
 };
 
 struct sonic__udp_ring {
@@ -72,10 +76,12 @@ struct sonic__udp_ring {
     size_t bytes;                 /* of all of it */
     size_t datagram_max;
     unsigned batch, views;
+    bool nameless;
     unsigned used;                /* slots that hold something */
     unsigned at;                  /* slot to be shown next ... */
     size_t offset;                /* ... from this byte on */
     struct mmsghdr *heads;        /* [batch] */
+    struct iovec *iov;            /* [batch] */
     sonic_datagram *view;         /* [views] */
     struct sonic__udp_slot *slot; /* [batch] */
 };
@@ -139,8 +145,10 @@ void sonic__udp_ring_give(sonic_udp *u, struct sonic__udp_ring *r);
 void sonic__udp_rings_free(sonic_io *io);
 int sonic__udp_ring_receive(sonic_udp *u, struct sonic__udp_ring *r);
 unsigned sonic__udp_ring_show(sonic_udp *u, struct sonic__udp_ring *r);
-void sonic__udp_hear(sonic_udp *u, struct msghdr *m,
-                     struct sonic__udp_told *told, sonic_address *to);
+extern const sonic_address sonic__udp_nowhere; /* of length 0 */
+const sonic_address *sonic__udp_hear(sonic_udp *u, struct msghdr *m,
+                                     struct sonic__udp_told *told,
+                                     sonic_address *to);
 
 /* udp_read.c */
 void sonic__udp_read_run(sonic_udp *u);

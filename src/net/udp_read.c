@@ -128,6 +128,7 @@ try_read(sonic_udp *u)
                        .msg_control = control,
                        .msg_controllen = sizeof control};
     struct sonic__udp_told told;
+    const sonic_address *to;
     sonic_datagram d;
     ssize_t n;
 
@@ -141,7 +142,7 @@ try_read(sonic_udp *u)
             complete_error(u, err);
         return err < 0 || (o->ready & SONIC__READ);
     }
-    sonic__udp_hear(u, &m, &told, &u->to);
+    to = sonic__udp_hear(u, &m, &told, &u->to);
     u->from.len = m.msg_namelen;
     d = (sonic_datagram){
         .data = u->buf,
@@ -150,7 +151,7 @@ try_read(sonic_udp *u)
         .truncated = (size_t)n > u->len || (m.msg_flags & MSG_TRUNC) != 0,
         .interface = told.interface,
         .from = &u->from,
-        .to = &u->to,
+        .to = to != NULL ? to : &sonic__udp_nowhere,
         .timestamp = told.timestamp,
         .hardware_time = told.hardware_time,
         .drops = told.drops,

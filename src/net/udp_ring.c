@@ -8,7 +8,7 @@
 /* Slots are apart by this much more than they are long, so that the first
  * bytes of each, which are what is looked at, do not all fall into one set of
  * the caches. */
-enum { LINE = 64, SKEW = 5 * LINE };
+enum { LINE = SONIC__UDP_LINE, SKEW = 5 * LINE };
 
 static size_t
 align(size_t n)
@@ -18,7 +18,7 @@ align(size_t n)
 
 /* Where the parts lie behind the struct. */
 struct shape {
-    size_t heads, slots, views, data, stride, bytes;
+    size_t heads, iov, slots, views, data, stride, bytes;
 };
 
 static struct shape
@@ -27,7 +27,8 @@ shape_of(unsigned batch, unsigned views, size_t datagram_max)
     struct shape s;
 
     s.heads = align(sizeof(struct sonic__udp_ring));
-    s.slots = align(s.heads + batch * sizeof(struct mmsghdr));
+    s.iov = align(s.heads + batch * sizeof(struct mmsghdr));
+    s.slots = align(s.iov + batch * sizeof(struct iovec));
     s.views = align(s.slots + batch * sizeof(struct sonic__udp_slot));
     s.data = align(s.views + views * sizeof(sonic_datagram));
     s.stride = align(datagram_max) + SKEW;
@@ -41,36 +42,39 @@ init_slot(struct sonic__udp_ring *r, unsigned i, uint8_t *data)
     struct sonic__udp_slot *s = &r->slot[i];
     struct msghdr *m = &r->heads[i].msg_hdr;
 
-    memset(s, 0, sizeof *s);
-    s->iov.iov_base = data;
-    s->iov.iov_len = r->datagram_max;
-    m->msg_name = &s->from.storage;
-    m->msg_iov = &s->iov;
+    r->iov[i].iov_base = data;
+    r->iov[i].iov_len = r->datagram_max;
+    m->msg_name = r->nameless ? NULL : &s->from.storage;
+    m->msg_iov = &r->iov[i];
     m->msg_iovlen = 1;
     m->msg_control = s->control;
 }
 
 /* The bytes of the slots are left as they come: pages exist when touched. */
 static struct sonic__udp_ring *
-make(sonic_io *io, unsigned batch, unsigned views, size_t datagram_max)
+make(sonic_udp *u, unsigned views)
 {
-    struct shape s = shape_of(batch, views, datagram_max);
-    uint8_t *p = io->mem.alloc(s.bytes, io->mem.ud);
+    sonic_io *io = u->object.io;
+    struct shape s = shape_of(u->batch, views, u->datagram_max);
+    uint8_t *p = io->mem.alloc(s.bytes + LINE, io->mem.ud), *base;
     struct sonic__udp_ring *r = (void *)p;
 
     if (p == NULL)
         return NULL;
-    memset(p, 0, s.data);
-    r->bytes = s.bytes;
-    r->batch = batch;
+    base = (uint8_t *)align((size_t)(uintptr_t)p + s.heads) - s.heads;
+    memset(p, 0, s.data + LINE);
+    r->bytes = s.bytes + LINE;
+    r->batch = u->batch;
     r->views = views;
-    r->datagram_max = datagram_max;
-    r->heads = (void *)(p + s.heads);
-    r->slot = (void *)(p + s.slots);
-    r->view = (void *)(p + s.views);
-    for (unsigned i = 0; i < batch; i++)
-        init_slot(r, i, p + s.data + i * s.stride);
-    r->used = batch; /* to be made ready */
+    r->nameless = (u->object.bits2 & SONIC__UDP_NAMELESS) != 0;
+    r->datagram_max = u->datagram_max;
+    r->heads = (void *)(base + s.heads);
+    r->iov = (void *)(base + s.iov);
+    r->slot = (void *)(base + s.slots);
+    r->view = (void *)(base + s.views);
+    for (unsigned i = 0; i < r->batch; i++)
+        init_slot(r, i, base + s.data + i * s.stride);
+    r->used = r->batch; /* to be made ready */
     return r;
 }
 
@@ -80,17 +84,18 @@ sonic__udp_ring_take(sonic_udp *u)
     sonic_io *io = u->object.io;
     struct sonic__udp_ring **p = &io->spare_rings, *r;
     unsigned views = u->batch;
+    bool nameless = (u->object.bits2 & SONIC__UDP_NAMELESS) != 0;
 
     if ((u->object.bits2 & SONIC__UDP_GRO) && views < SONIC__UDP_VIEWS)
         views = SONIC__UDP_VIEWS;
     for (; (r = *p) != NULL; p = &r->next) {
         if (r->batch != u->batch || r->datagram_max != u->datagram_max ||
-            r->views != views)
+            r->views != views || r->nameless != nameless)
             continue;
         *p = r->next;
         return r;
     }
-    return make(io, u->batch, views, u->datagram_max);
+    return make(u, views);
 }
 
 void
@@ -120,7 +125,7 @@ make_ready(struct sonic__udp_ring *r)
     for (unsigned i = 0; i < r->used; i++) {
         struct msghdr *m = &r->heads[i].msg_hdr;
 
-        m->msg_namelen = sizeof(struct sockaddr_storage);
+        m->msg_namelen = r->nameless ? 0 : sizeof(struct sockaddr_storage);
         m->msg_controllen = SONIC__UDP_CONTROL;
         m->msg_flags = 0;
     }
@@ -256,12 +261,14 @@ hear_v6(const sonic_udp *u, const uint8_t *p, struct sonic__udp_told *told,
     to->len = sizeof *sin6;
 }
 
-void
+/* Where it was sent to, and the rest into *told; NULL: that is not told. */
+const sonic_address *
 sonic__udp_hear(sonic_udp *u, struct msghdr *m, struct sonic__udp_told *told,
                 sonic_address *to)
 {
+    const sonic_address *heard = NULL;
+
     memset(told, 0, sizeof *told);
-    to->len = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL;
          c = CMSG_NXTHDR(m, c)) {
         const uint8_t *p = CMSG_DATA(c);
@@ -271,52 +278,77 @@ sonic__udp_hear(sonic_udp *u, struct msghdr *m, struct sonic__udp_told *told,
             hear_socket(u, c, p, told);
         } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             hear_v4(u, p, told, to);
+            heard = to;
         } else if (c->cmsg_level == IPPROTO_IPV6 &&
                    c->cmsg_type == IPV6_PKTINFO) {
             hear_v6(u, p, told, to);
+            heard = to;
         } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
             memcpy(&segment, p, sizeof segment);
             told->segment = segment > 0 ? (unsigned)segment : 0;
         }
     }
     told->drops = u->stats.kernel_drops;
+    return heard;
 }
 
 /* ---- what the caller is shown ----------------------------------------- */
 
-/* The next datagram of a slot, which holds several where the kernel joined
- * them.  True when the slot is done with. */
-static bool
-show(sonic_udp *u, struct sonic__udp_ring *r, sonic_datagram *d)
+const sonic_address sonic__udp_nowhere;
+
+/* What of a slot is told the first time that it is looked at. */
+static void
+hear(sonic_udp *u, struct sonic__udp_slot *s, struct msghdr *m,
+     sonic_datagram *d, struct sonic__udp_told *told)
+{
+    const sonic_address *to = sonic__udp_hear(u, m, told, &s->to);
+
+    d->from = &sonic__udp_nowhere;
+    if (m->msg_namelen > 0) {
+        s->from.len = m->msg_namelen;
+        d->from = &s->from;
+    }
+    d->to = to != NULL ? to : &sonic__udp_nowhere;
+    d->interface = told->interface;
+    d->timestamp = told->timestamp;
+    d->hardware_time = told->hardware_time;
+    d->drops = told->drops;
+}
+
+/* The datagrams of the slot that is due, which holds several where the kernel
+ * joined them, into view[n...], until that is full.  Returns the new n. */
+static unsigned
+show(sonic_udp *u, struct sonic__udp_ring *r, unsigned n)
 {
     struct sonic__udp_slot *s = &r->slot[r->at];
     struct mmsghdr *h = &r->heads[r->at];
-    size_t sent = h->msg_len;
-    size_t have = sent < r->datagram_max ? sent : r->datagram_max, left;
+    uint8_t *data = r->iov[r->at].iov_base;
+    size_t have = h->msg_len < r->datagram_max ? h->msg_len : r->datagram_max;
+    sonic_datagram *d = &r->view[n];
+    struct sonic__udp_told told;
 
-    if (r->offset == 0) {
-        s->from.len = h->msg_hdr.msg_namelen;
-        sonic__udp_hear(u, &h->msg_hdr, &s->told, &s->to);
+    hear(u, s, &h->msg_hdr, d, &told);
+    while (told.segment > 0 && have - r->offset > told.segment) {
+        d->data = data + r->offset;
+        d->len = d->sent = told.segment;
+        d->truncated = false;
+        r->offset += told.segment;
+        u->stats.joined++;
+        if (++n == r->views)
+            return n;
+        r->view[n] = *d;
+        d = &r->view[n];
     }
-    left = have - r->offset;
-    d->data = (uint8_t *)s->iov.iov_base + r->offset;
-    d->len = left;
-    d->sent = sent - r->offset;
-    if (s->told.segment > 0 && left > s->told.segment)
-        d->len = d->sent = s->told.segment;
-    d->truncated = d->sent > d->len ||
-                   (d->len == left && h->msg_hdr.msg_flags & MSG_TRUNC);
-    d->interface = s->told.interface;
-    d->from = &s->from;
-    d->to = &s->to;
-    d->timestamp = s->told.timestamp;
-    d->hardware_time = s->told.hardware_time;
-    d->drops = s->told.drops;
-    r->offset += d->len;
-    u->stats.bytes_in += d->len;
+    d->data = data + r->offset;
+    d->len = have - r->offset;
+    d->sent = h->msg_len - r->offset;
+    d->truncated = d->sent > d->len || (h->msg_hdr.msg_flags & MSG_TRUNC) != 0;
     u->stats.truncated += d->truncated;
-    u->stats.joined += s->told.segment > 0;
-    return r->offset >= have;
+    u->stats.joined += told.segment > 0;
+    u->stats.bytes_in += have;
+    r->offset = 0;
+    r->at++;
+    return n + 1;
 }
 
 /* Fill r->view; how many. */
@@ -325,12 +357,8 @@ sonic__udp_ring_show(sonic_udp *u, struct sonic__udp_ring *r)
 {
     unsigned n = 0;
 
-    while (r->at < r->used && n < r->views) {
-        if (show(u, r, &r->view[n++])) {
-            r->at++;
-            r->offset = 0;
-        }
-    }
+    while (r->at < r->used && n < r->views)
+        n = show(u, r, n);
     u->stats.datagrams_in += n;
     return n;
 }
