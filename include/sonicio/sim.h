@@ -33,7 +33,8 @@
  *
  * KINDS  TCP and UDP over IPv4 and IPv6, multicast and its source filters,
  * UNIX stream sockets (path, abstract, pair), pipes, eventfd, signalfd, epoll
- * (edge and level triggered, one-shot, nested epoll not), /dev/null.  Every
+ * (edge and level triggered, one-shot, nested epoll not), /dev/null, regular
+ * files.  Every
  * address is local to the world: any may be bound, and a connection to one that
  * nobody listens on is refused, unless sonic_sim_route says otherwise.  A
  * descriptor cannot be duplicated.  Memory for mirrored buffers (memfd, mmap)
@@ -42,8 +43,12 @@
  * DATAGRAMS to one address stay in their order, unless a fault (reorder) lets
  * one be overtaken; those to another go another way.  What does not fit the
  * receiver's buffer is lost, as it is by the kernel: each takes its length and
- * 768 bytes of it.  Timestamps are of the virtual clock, also those that are
- * CLOCK_REALTIME's elsewhere.
+ * 768 bytes of it.  The time of day, which timestamps are in, is the virtual
+ * clock's: that is 0 at the beginning of 2021.
+ *
+ * FILES live in memory, until the world ends.  A path is a name as a whole:
+ * any may be opened with O_CREAT, and of directories there are only "/", "."
+ * and "/tmp".
  *
  * Not safe to use from two threads: post to an io from its own thread only.
  *
@@ -112,6 +117,11 @@
     X(IF_INDEXTONAME, "if_indextoname", EMFILE)                                \
     X(GETIFADDRS, "getifaddrs", ENOMEM)                                        \
     X(FREEIFADDRS, "freeifaddrs", 0)                                           \
+    X(PREAD, "pread", EIO)                                                     \
+    X(PWRITE, "pwrite", ENOSPC)                                                \
+    X(LSEEK, "lseek", ESPIPE)                                                  \
+    X(FSTAT, "fstat", EIO)                                                     \
+    X(FSYNC, "fsync", EIO)                                                     \
     X(ALLOC, "alloc", ENOMEM)                                                  \
     X(FREE, "free", 0)                                                         \
     X(NET_ARRIVED, "(arrived)", 0)                                             \
@@ -156,7 +166,9 @@ enum sonic_sim_call {
     X(duplicate, "a datagram arrives twice, the second up to `reorder_delay`") \
     X(reorder, "a datagram is overtaken for up to `reorder_delay`")            \
     X(skew, "from now on the way to an address takes up to `skew_delay` more") \
-    X(datagram_nobufs, "-ENOBUFS from sending a datagram: a full queue")
+    X(datagram_nobufs, "-ENOBUFS from sending a datagram: a full queue")       \
+    X(disk_full, "-ENOSPC from writing to a file")                             \
+    X(disk_error, "-EIO from reading, writing or syncing a file")
 
 typedef struct sonic_sim_faults {
 #define X(name, text) uint32_t name;
@@ -187,6 +199,7 @@ typedef struct sonic_sim_options {
     size_t send_buffer;    /* of a socket, until SO_SNDBUF; 64 Ki */
     size_t receive_buffer; /* of a socket, until SO_RCVBUF; 64 Ki */
     size_t pipe_buffer;    /* 64 Ki */
+    size_t disk;           /* for all files, then ENOSPC; 16 Mi */
     unsigned fd_limit;     /* first number that is too high: EMFILE; 1024 */
     unsigned first_fd;     /* lowest number in use; 3 */
 

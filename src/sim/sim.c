@@ -11,6 +11,7 @@ enum {
     DEFAULT_FD_LIMIT = 1024,
     DEFAULT_FIRST_FD = 3,
     DEFAULT_TRACE = 256,
+    DEFAULT_DISK = 16 * 1024 * 1024,
     DEFAULT_CALL_COST = 50,
     DEFAULT_CALL_LIMIT = 50 * 1000 * 1000,
     FIRST_PORT = 32767,
@@ -103,6 +104,7 @@ set_options(sonic_sim_options *to, const sonic_sim_options *from)
     default_size(&to->send_buffer, DEFAULT_BUFFER);
     default_size(&to->receive_buffer, DEFAULT_BUFFER);
     default_size(&to->pipe_buffer, DEFAULT_BUFFER);
+    default_size(&to->disk, DEFAULT_DISK);
     default_size(&to->trace, DEFAULT_TRACE);
     if (to->call_limit == 0)
         to->call_limit = DEFAULT_CALL_LIMIT;
@@ -230,6 +232,7 @@ sonic_sim_new(sonic_sim **out, const sonic_sim_options *opt)
     sim_list_init(&sim->paths);
     sim_list_init(&sim->routes);
     sim_list_init(&sim->ways);
+    sim_list_init(&sim->inodes);
     sonic__sim_loopback(sim);
     sim->sys = members;
     sim->sys.clock = clock_now;
@@ -255,6 +258,7 @@ free_lists(sonic_sim *sim)
         sonic__sim_put(sim, r, sizeof *r);
     }
     sonic__sim_ways_free(sim);
+    sonic__sim_disk_free(sim);
     sonic__sim_hosts_free(sim);
 }
 

@@ -1,5 +1,5 @@
 /* Control messages: put_cmsg, ip_cmsg_recv, ip_cmsg_send and their siblings.
- * Here the time of day is the virtual clock's. */
+ */
 #include "net.h"
 
 #include <netinet/udp.h>
@@ -127,7 +127,7 @@ sonic__sim_control_out(struct sim_sock *s, struct msghdr *m,
     size_t room = c.at != NULL ? c.room : 0;
 
     c.room = room;
-    put_times(&c, s, p->arrived);
+    put_times(&c, s, SIM_EPOCH + p->arrived);
     if (on(s, SOL_SOCKET, SO_RXQ_OVFL) && p->lost > 0)
         put(&c, SOL_SOCKET, SO_RXQ_OVFL, &p->lost, sizeof p->lost);
     if (p->segment > 0)

@@ -221,7 +221,7 @@ sonic_sim_signal(sonic_sim *sim, int signo)
     }
 }
 
-/* ---- /dev/null, the one file there is ---- */
+/* ---- /dev/null, the one device there is ---- */
 
 static ssize_t
 null_read(struct sim_file *f, struct msghdr *m, int flags)
@@ -272,8 +272,9 @@ sonic__sim_open(const char *path, int flags, unsigned mode, void *ud)
 {
     int fd = sonic__sim_begin(ud, SONIC_SIM_OPEN, -1, flags);
 
-    (void)mode;
     if (fd == 0)
-        fd = strcmp(path, "/dev/null") == 0 ? open_null(ud, flags) : -ENOENT;
+        fd = strcmp(path, "/dev/null") == 0
+                 ? open_null(ud, flags)
+                 : sonic__sim_disk_open(ud, path, flags, mode);
     return (int)sonic__sim_end(ud, fd);
 }

@@ -119,7 +119,7 @@ spare(sonic_sim_faults *f)
 {
     f->reset = f->refuse = f->accept_abort = f->accept_full = 0;
     f->send_nobufs = f->socket_nobufs = f->map_fails = f->memfd_fails = 0;
-    f->alloc_fails = f->resolve_fails = 0;
+    f->alloc_fails = f->resolve_fails = f->disk_full = f->disk_error = 0;
 }
 
 void
@@ -150,6 +150,8 @@ sonic_sim_swarm(sonic_sim_options *opt, uint64_t seed)
         .reorder = 200000,
         .skew = 50000,
         .datagram_nobufs = 50000,
+        .disk_full = 20000,
+        .disk_error = 20000,
     };
     struct sim_rng r;
 

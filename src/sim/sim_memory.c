@@ -194,10 +194,10 @@ sonic__sim_ftruncate(int fd, int64_t len, void *ud)
     const sonic_sys *sys = sim->opt.sys;
     int err = sonic__sim_begin(sim, SONIC_SIM_FTRUNCATE, fd, len);
 
-    if (err == 0 && SIM_CHANCE(sim, memfd_fails))
-        err = -ENOSPC;
-    if (err == 0)
-        err = real_fd(sim, fd);
+    if (err == 0 && (err = sonic__sim_disk_truncate(sim, fd, len)) != -ESPIPE)
+        return (int)sonic__sim_end(sim, err);
+    if (err == -ESPIPE)
+        err = SIM_CHANCE(sim, memfd_fails) ? -ENOSPC : real_fd(sim, fd);
     if (err >= 0)
         err = sys->ftruncate(err, len, sys->ud);
     return (int)sonic__sim_end(sim, err);

@@ -499,9 +499,12 @@ sonic__sim_unlink(const char *path, void *ud)
     struct sim_path *p;
     int err = sonic__sim_begin(sim, SONIC_SIM_UNLINK, -1, 0);
 
-    if (err == 0 && (p = find_path(sim, path)) == NULL)
-        err = -ENOENT;
-    if (err == 0) {
+    if (err < 0)
+        return (int)sonic__sim_end(sim, err);
+    p = find_path(sim, path);
+    if (p == NULL) {
+        err = sonic__sim_disk_unlink(sim, path);
+    } else {
         sim_list_remove(&p->all);
         sonic__sim_put(sim, p, sizeof *p);
     }

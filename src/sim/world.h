@@ -15,6 +15,8 @@
  * sim_event.c   eventfd, signalfd, /dev/null
  * sim_memory.c  allocator hooks, memfd, mmap
  * sim_host.c    getaddrinfo
+ * sim_disk.c    regular files
+ * sim_machine.c the time of day
  * net.h         datagrams, which have files of their own
  *
  * A call runs to its end before anything else happens.  What it causes (a
@@ -36,6 +38,8 @@
 
 #define SIM_MS INT64_C(1000000)
 #define SIM_S INT64_C(1000000000)
+/* CLOCK_REALTIME when the virtual clock is 0: 2021-01-01, 00:00:00 UTC. */
+#define SIM_EPOCH INT64_C(1609459200000000000)
 
 /* EPOLLIN and its twin, EPOLLOUT and its twins, as the kernel reports them. */
 #define SIM_IN (EPOLLIN | EPOLLRDNORM)
@@ -328,6 +332,9 @@ struct sonic_sim {
     struct sim_list ways;   /* sim_way.all */
     struct sim_iface ifaces[SIM_IFACES];
     unsigned n_ifaces;
+    struct sim_list inodes; /* sim_inode.all: files with a name */
+    uint64_t inode_number;
+    size_t disk_used;
     uint16_t port; /* last one given out */
     sonic_sim_connection *records;
     size_t records_max;
@@ -477,6 +484,14 @@ ssize_t sonic__sim_pwrite(int, const void *, size_t, int64_t, void *);
 int64_t sonic__sim_lseek(int, int64_t, int, void *);
 int sonic__sim_fstat(int, struct stat *, void *);
 int sonic__sim_fsync(int, void *);
+void sonic__sim_disk_free(sonic_sim *sim);
+int sonic__sim_disk_open(sonic_sim *sim, const char *path, int flags,
+                         unsigned mode);
+int sonic__sim_disk_unlink(sonic_sim *sim, const char *path);
+/* -ESPIPE: it is no regular file. */
+int sonic__sim_disk_truncate(sonic_sim *sim, int fd, int64_t len);
+
+/* sim_machine.c */
 int64_t sonic__sim_realtime(void *);
 int sonic__sim_setaffinity(size_t, const void *, void *);
 int sonic__sim_getaffinity(size_t, void *, void *);

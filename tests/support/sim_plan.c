@@ -61,7 +61,8 @@ can_fail(const sonic_sim_faults *f)
 {
     return f->reset + f->send_nobufs + f->socket_nobufs + f->map_fails +
                f->memfd_fails + f->alloc_fails + f->accept_abort +
-               f->accept_full + f->refuse + f->resolve_fails >
+               f->accept_full + f->refuse + f->resolve_fails + f->disk_full +
+               f->disk_error >
            0;
 }
 

@@ -81,6 +81,7 @@ void event_take(struct world *w, int fd);
     X(dual_stack)                                                              \
     X(messages)                                                                \
     X(blocking)                                                                \
+    X(files)                                                                   \
     X(poll_epoll)
 
 /* X(name): for IPv4 and IPv6, in a network that has, beside lo, n0 (index 2:
