@@ -59,5 +59,5 @@ mask_ascii(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 }
 
 const struct sonic__ws_simd sonic__ws_neon = {"neon", mask, mask_ascii,
-                                              sonic__utf8_feed};
+                                              sonic__utf8_feed_neon};
 #endif

@@ -12,6 +12,7 @@ sonic__ws_utf8_fn sonic__utf8_feed_avx2;
 #if defined(__GNUC__) && defined(__aarch64__)
 #define SONIC__WS_NEON
 extern const struct sonic__ws_simd sonic__ws_neon;
+sonic__ws_utf8_fn sonic__utf8_feed_neon;
 #endif
 
 /* For what is too short for a vector. */
