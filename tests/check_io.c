@@ -424,12 +424,63 @@ START_TEST(failing)
 }
 END_TEST
 
+static unsigned finis;
+
+static void
+on_fini(sonic_io *io, void *block)
+{
+    ck_assert_ptr_nonnull(io);
+    ck_assert_int_eq(*(int *)block, 7);
+    finis++;
+}
+
+START_TEST(protocols_attach_and_borrow)
+{
+    static const char keys[2];
+    sonic_mirror *small, *large, *again;
+    sonic_io_stats stats;
+    struct rig r;
+    int *block;
+
+    finis = 0;
+    rig_open(&r, _i);
+    block = sonic_io_attach(r.io, &keys[0], sizeof *block, on_fini);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_int_eq(*block, 0);
+    *block = 7;
+    ck_assert_ptr_eq(sonic_io_attach(r.io, &keys[0], sizeof *block, on_fini),
+                     block);
+    ck_assert_ptr_ne(sonic_io_attach(r.io, &keys[1], 100, NULL), block);
+    hook_mem_fail_nth(&r.hook, 1);
+    ck_assert_ptr_null(sonic_io_attach(r.io, &r, 100, on_fini));
+
+    ck_assert_int_eq(sonic_io_borrow(r.io, 1, &small), 0);
+    ck_assert_int_eq(
+        sonic_io_borrow(r.io, sonic_mirror_size(small) + 1, &large), 0);
+    ck_assert_uint_gt(sonic_mirror_size(large), sonic_mirror_size(small));
+    sonic_io_get_stats(r.io, &stats);
+    ck_assert_uint_eq(stats.buffers_lent, 2);
+    sonic_io_give_back(r.io, large);
+    sonic_io_give_back(r.io, small);
+    ck_assert_int_eq(sonic_io_borrow(r.io, 1, &again), 0);
+    ck_assert_ptr_eq(again, small); /* the one that is warm */
+    ck_assert_uint_eq(sonic_mirror_used(again), 0);
+    sonic_io_give_back(r.io, again);
+    ck_assert_int_eq(sonic_io_borrow(r.io, SIZE_MAX, &again), SONIC_ETOOBIG);
+    sonic_io_get_stats(r.io, &stats);
+    ck_assert_uint_eq(stats.buffers_lent, 0);
+    rig_close(&r);
+    ck_assert_uint_eq(finis, 1);
+}
+END_TEST
+
 int
 main(void)
 {
     Suite *suite = suite_create("io");
     TCase *tc = tcase_create("posts");
 
+    rig_add(tc, protocols_attach_and_borrow);
     rig_add(tc, a_thousand_posts);
     rig_add(tc, post_in_a_post);
     rig_add(tc, post_without_memory);

@@ -175,7 +175,9 @@ START_TEST(lenient)
     dw_say(&d, 0xc1, "", 0); /* nothing, for nothing */
     dw_say(&d, 0xc1, "\xf3\x48\xcd\xc9\xc9\x07\x00", 7); /* final, no 00 */
     dw_say(&d, 0xc1, "\xf2\x00\x11\x00\x00", 5); /* and the window stays */
-    ws_until(&d.w, "text text:Hello text:Hello ");
+    dw_say(&d, 0xc1, "\x01", 1); /* final, with what was left out */
+    dw_say(&d, 0xc1, "\xf2\x00\x11\x00\x00", 5);
+    ws_until(&d.w, "text text:Hello text:Hello text text:Hello ");
     dw_close(&d);
 }
 END_TEST

@@ -173,8 +173,8 @@ typedef struct sonic_ws_reply {
  * at rest owns nothing.  Bytes for each connection, with zlib 1.2.13:
  *
  *   sending    2^(window_bits + 2) + 2^(memory_level + 9) + 6 Ki
- *              (15, 8: 268,168; 12, 5: 38,792; 9, 1: 9,096)
- *   receiving  2^peer_window_bits + 7 Ki (15: 39,920; 12: 11,248; 9: 7,664)
+ *              (15, 8: 268,208; 12, 5: 38,832; 9, 1: 9,136)
+ *   receiving  2^peer_window_bits + 7 Ki (15: 40,040; 12: 11,368; 9: 7,784)
  */
 typedef struct sonic_ws_deflate_options {
     size_t size;

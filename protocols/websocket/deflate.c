@@ -117,8 +117,12 @@ sonic__inflate_tail(struct sonic__ws_inflation *m, z_stream *z)
 
 /* zlib says what bits are left over, and adds 128 between blocks. */
 bool
-sonic__inflate_complete(const z_stream *z)
+sonic__inflate_complete(struct sonic__ws_inflation *m, z_stream *z)
 {
+    if (m->ended) {
+        inflateResetKeep(z);
+        return true;
+    }
     return z->data_type == 128;
 }
 

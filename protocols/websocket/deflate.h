@@ -87,7 +87,7 @@ ptrdiff_t sonic__inflate_run(struct sonic__ws_inflation *m, z_stream *z,
  * False when there are none to be put: z stands behind a final block. */
 bool sonic__inflate_tail(struct sonic__ws_inflation *m, z_stream *z);
 /* Did the input of the last run end where a block does? */
-bool sonic__inflate_complete(const z_stream *z);
+bool sonic__inflate_complete(struct sonic__ws_inflation *m, z_stream *z);
 
 /* sonic__deflate_run - compress n bytes (at most SONIC__DEFLATE_MOST) to dst
  *

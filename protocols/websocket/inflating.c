@@ -176,7 +176,7 @@ conclude(struct sonic__ws_inflation *m, z_stream *z)
         n = sonic__inflate_run(m, z, &one, 1);
         if (n < 0)
             return (int)n;
-        if (n > 0 || !sonic__inflate_complete(z))
+        if (n > 0 || !sonic__inflate_complete(m, z))
             return SONIC_EWS_DEFLATE;
     }
     return m->utf8 == SONIC__UTF8_OK ? 0 : SONIC_EWS_UTF8;

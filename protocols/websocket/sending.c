@@ -568,7 +568,7 @@ sonic_ws_async_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
                                    NULL),
             data, len, on_sent, op);
     else /* completes when all that was queued before it has gone */
-        sonic_stream_async_write(ws->stream, NULL, 0, on_sent, op);
+        sonic_stream_async_write(ws->stream, head, 0, on_sent, op);
 }
 
 size_t
