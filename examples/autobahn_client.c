@@ -2,9 +2,9 @@
  *
  *     autobahn_client ws://HOST:PORT AGENT
  *
- * Asks how many cases there are, runs each (every message is echoed, compressed
- * where the server takes our offer), and has
- * the report written under AGENT's name.  Without arguments it says how. */
+ * Asks how many cases there are, runs each (every message is echoed,
+ * compressed where the server takes our offer), and has the report written
+ * under AGENT's name.  Without arguments it says how. */
 #include <stdio.h>
 
 #include <sonicio/sonicio.h>
