@@ -110,13 +110,19 @@ check(const sonic_ws *ws, struct sonic__ws_inflation *m, const uint8_t *p,
     return m->utf8 == SONIC__UTF8_BAD ? SONIC_EWS_UTF8 : 0;
 }
 
-/* Inflate behind what is there, until the input is used up or the room. */
+/* Inflate behind what is there, until the input is used up or the room, or one
+ * byte is there that may not be. */
 static int
 fill(const sonic_ws *ws, struct sonic__ws_inflation *m, z_stream *z)
 {
     uint8_t *to = m->out + m->have;
-    ptrdiff_t n = sonic__inflate_run(m, z, to, m->room - m->have);
+    size_t room = m->room - m->have;
+    uint64_t left = m->limit - m->total;
+    ptrdiff_t n;
 
+    if (left < room)
+        room = (size_t)left + 1;
+    n = sonic__inflate_run(m, z, to, room);
     if (n < 0)
         return (int)n;
     m->have += (size_t)n;
