@@ -27,11 +27,11 @@ end_server()
 
 for backend in epoll poll; do
     "$tool" echo --help | grep -q "$backend" || continue
-    start_echo --listen 127.0.0.1:0 --backend $backend
+    start_echo --listen 127.0.0.1:0 --backend $backend $deflate
     play "sonicio echo, TCP, $backend" server "$address" $cases
     end_server
 
-    start_echo --listen "unix:$tmp/sock" --backend $backend
+    start_echo --listen "unix:$tmp/sock" --backend $backend $deflate
     play "sonicio echo, unix, each piece by itself, $backend" \
         --step server "$address" $plain
     end_server

@@ -4,9 +4,12 @@ import atexit
 import os
 import re
 import select
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 
 TOOL = os.environ.get("SONICIO", "tools/sonicio")
@@ -69,19 +72,50 @@ class Suite:
         sys.exit(self.failed > 0 or self.passed == 0)
 
 
+def has(option):
+    """Whether sonicio echo of this build knows an option."""
+    return option in subprocess.run([TOOL, "echo", "--help"], text=True,
+                                    stdout=subprocess.PIPE, check=True).stdout
+
+
+def make_cert():
+    """PREFIX.crt and PREFIX.key, signed by itself, in a folder of its own."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, True)
+    prefix = os.path.join(folder, "cert")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+         "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+         prefix + ".key", "-out", prefix + ".crt"], check=True,
+        stderr=subprocess.DEVNULL)
+    return prefix
+
+
+def trust(cert):
+    """What trusts that certificate, and no other."""
+    return ssl.create_default_context(cafile=cert + ".crt")
+
+
 class Server:
     """sonicio echo, from its first line to its exit."""
 
-    def __init__(self, *args, listen="127.0.0.1:0"):
+    def __init__(self, *args, listen="127.0.0.1:0", cert=None):
+        self.trust = None
+        if cert is not None:
+            args = (*args, "--tls-cert", cert + ".crt", "--tls-key",
+                    cert + ".key")
+            self.trust = trust(cert)
         self.proc = subprocess.Popen([TOOL, "echo", "--listen", listen, *args],
                                      stdout=subprocess.PIPE)
         atexit.register(self.kill)
         line = self.first_line(time.monotonic() + 20)
-        found = re.fullmatch(r"listening on (\S+) \((ws|frame|raw)\)\n", line)
+        found = re.fullmatch(r"listening on (\S+) \((\w+)(, TLS)?\)\n", line)
         if not found:
             raise AssertionError("the first line is %r" % line)
         self.address = found.group(1)
-        self.url = "ws://%s/" % self.address
+        self.url = "%s://%s/" % ("wss" if cert else "ws", self.address)
 
     def first_line(self, deadline):
         """Not with readline: that would read ahead of what stop() reads."""

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Real programs, written elsewhere, talk to sonicio; and one that misbehaves.
 #
-# usage: run.sh [NAME...]   of: websockets ws curl abuse; all when none is given
+# usage: run.sh [NAME...]   of: websockets ws curl nginx browser abuse excess;
+#                           all when none is given
 #
 # make check-interop runs it in the build directory, with top_srcdir set.  A
 # program that is not here is skipped, or with CI=true counts as a failure.
@@ -63,6 +64,7 @@ run_websockets()
     program websockets_client "$PYTHON" -B "$here/websockets_client.py"
     program websockets_server "$PYTHON" -B "$here/websockets_server.py"
     program websockets_witness "$PYTHON" -B "$here/websockets_witness.py"
+    program websockets_squeezed "$PYTHON" -B "$here/websockets_squeezed.py"
 }
 
 run_ws()
@@ -82,6 +84,7 @@ run_ws()
     program ws_client node "$here/ws_client.js"
     program ws_server node "$here/ws_server.js"
     program ws_witness node "$here/ws_witness.js"
+    program ws_squeezed node "$here/ws_squeezed.js"
 }
 
 run_curl()
@@ -93,15 +96,42 @@ run_curl()
     program curl "$PYTHON" -B "$here/curl.py"
 }
 
+run_nginx()
+{
+    if ! command -v nginx >/dev/null && ! test -x /usr/sbin/nginx; then
+        missing nginx "install nginx-light"
+        return
+    fi
+    if ! "$PYTHON" -c 'import websockets.legacy.client' 2>"$tmp/why"; then
+        missing nginx "install python3-websockets: $(tail -n 1 "$tmp/why")"
+        return
+    fi
+    program nginx "$PYTHON" -B "$here/nginx.py"
+}
+
+run_browser()
+{
+    if ! command -v "${CHROMIUM:-chromium}" >/dev/null; then
+        missing browser "install chromium"
+        return
+    fi
+    program browser "$PYTHON" -B "$here/browser.py"
+}
+
+run_excess()
+{
+    program excess "$PYTHON" -B "$here/excess.py"
+}
+
 run_abuse()
 {
     program abuse "$PYTHON" -B "$here/abuse.py"
 }
 
-test $# -gt 0 || set -- websockets ws curl abuse
+test $# -gt 0 || set -- websockets ws curl nginx browser abuse excess
 for name in "$@"; do
     case $name in
-    websockets | ws | curl | abuse) ;;
+    websockets | ws | curl | nginx | browser | abuse | excess) ;;
     *) echo "run.sh: there is no $name" >&2 && exit 2 ;;
     esac
 done

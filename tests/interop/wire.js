@@ -50,7 +50,7 @@ async function echo(listen, ...args) {
     while (!found) {
         await Promise.race([once(child.stdout, 'data'), child.done]);
         assert.equal(child.exitCode, null, 'the server ended');
-        found = /^listening on (\S+) \(ws\)\n/.exec(child.text(child.out));
+        found = /^listening on (\S+) \(ws[^)]*\)\n/.exec(child.text(child.out));
     }
     child.address = found[1];
     child.stop = () => {
