@@ -100,6 +100,7 @@ START_TEST(in_order)
     uses(g, 1, 1, 0);
     uses(g, 2, 10, 0);
     drops(g, 11, 1);
+    stands(g, SONIC_GAP_LEVEL, 12, 11);
     drops(g, 3, 5);
     drops(g, 12, 0); /* no message at all */
     drops(g, 12, UINT64_MAX);
@@ -111,6 +112,7 @@ START_TEST(in_order)
     ck_assert_uint_eq(stats(g).used, 13);
     ck_assert_uint_eq(stats(g).dropped, 6);
     ck_assert_uint_eq(stats(g).gaps, 0);
+    ck_assert_uint_eq(stats(g).retries, 0);
     sonic_gap_free(g);
 }
 END_TEST
@@ -313,6 +315,9 @@ START_TEST(the_end)
     uses(g, 1, 9, 7); /* cut to the end */
     stands(g, SONIC_GAP_ENDED, 4, 3);
     ck_assert_int_eq(stats(g).last, 7);
+    ck_assert_uint_eq(stats(g).used, 3 + 5 + 3);
+    ck_assert_uint_eq(stats(g).dropped, 1 + 1 + 3 + 1);
+    ck_assert_uint_eq(stats(g).retries, 2);
     sonic_gap_free(g);
 }
 END_TEST
@@ -417,6 +422,7 @@ START_TEST(what_is_counted)
     ck_assert_uint_eq(stats(g).used, 0);
     ck_assert_uint_eq(stats(g).lost, 2);
     ck_assert(hears(g, 8, 70, 6, 2));
+    stands(g, SONIC_GAP_OPEN, 6, 7);
     ck_assert_uint_eq(stats(g).kept, 0);
     sonic_gap_end(g, 75);
     ck_assert_uint_eq(stats(g).kept, 0);

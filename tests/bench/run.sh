@@ -157,6 +157,7 @@ echo "Load average $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null)," \
 ./bench_idle $quick || exit 1
 ./bench_parts $quick || exit 1
 ./bench_udp $quick || exit 1
+./bench_packets $quick || exit 1
 if test -x ./bench_deflate; then
     ./bench_deflate $quick || exit 1
     ./bench_idle_deflate $quick || exit 1
