@@ -98,7 +98,8 @@ enum {
     SONIC__TLS_PENDING = 32,     /* OpenSSL holds plaintext */
     SONIC__TLS_ESTABLISHED = 64, /* the handshake has succeeded */
     SONIC__TLS_NOTIFIED = 128,   /* our close_notify is sent */
-    SONIC__TLS_ENDED = 256       /* the peer's has come */
+    SONIC__TLS_ENDED = 256,      /* the peer's has come */
+    SONIC__TLS_HARMLESS = 512    /* what `why` says did no harm */
 };
 
 /* Until the handshake is over. */
@@ -172,10 +173,14 @@ void sonic__tls_handshake_cancel(sonic_stream *s);
 /* tls_verify.c: errors and their words */
 int sonic__tls_fail(struct sonic__tls *t, int ssl_error);
 int sonic__tls_verify_error(long x509_error);
+int sonic__tls_on_verified(int ok, X509_STORE_CTX *store);
 int sonic__tls_name_peer(struct sonic__tls *t, const sonic_tls_options *opt);
 int sonic__tls_accept_peer(struct sonic__tls *t);
 void sonic__tls_explain(struct sonic__tls *t, const char *format, ...)
     SONIC_PRINTF(2, 3);
+
+/* tls_info.c */
+size_t sonic__tls_certificate_name(X509 *x, char *buf, size_t cap);
 
 /* tls_session.c */
 void sonic__tls_sessions_set(sonic_tls_context *ctx, SSL_CTX *c);

@@ -187,7 +187,7 @@ set_verification(sonic_tls_context *ctx, SSL_CTX *c)
     if (ctx->role == SONIC_TLS_SERVER &&
         o->client_auth == SONIC_TLS_REQUIRE_CERTIFICATE)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(c, mode, NULL);
+    SSL_CTX_set_verify(c, mode, sonic__tls_on_verified);
     SSL_CTX_set_verify_depth(c, o->depth);
 }
 

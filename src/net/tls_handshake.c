@@ -105,6 +105,8 @@ finish(struct sonic__tls *t, int outcome)
     sonic__tls_opening_free(t);
     if (outcome == 1) {
         t->flags |= SONIC__TLS_ESTABLISHED;
+        if (t->why != NULL)
+            t->flags |= SONIC__TLS_HARMLESS;
         s->object.bits2 |= SONIC__CONNECTED;
         s->object.ready = SONIC__READ | SONIC__WRITE;
     } else {

@@ -80,18 +80,12 @@ print_name(const GENERAL_NAME *g, char *buf, size_t cap)
 }
 
 size_t
-sonic_tls_peer_name(const sonic_stream *tls, char *buf, size_t cap)
+sonic__tls_certificate_name(X509 *x, char *buf, size_t cap)
 {
-    const struct sonic__tls *t = sonic__tls_of(tls);
-    X509 *x = t != NULL ? SSL_get0_peer_certificate(t->ssl) : NULL;
     GENERAL_NAMES *names;
     char subject[256];
     size_t n = 0;
 
-    if (cap > 0)
-        *buf = '\0';
-    if (x == NULL)
-        return 0;
     names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
     for (int i = 0; n == 0 && i < sk_GENERAL_NAME_num(names); i++)
         n = print_name(sk_GENERAL_NAME_value(names, i), buf, cap);
@@ -100,6 +94,17 @@ sonic_tls_peer_name(const sonic_stream *tls, char *buf, size_t cap)
         return n;
     X509_NAME_oneline(X509_get_subject_name(x), subject, (int)sizeof subject);
     return cut(subject, strlen(subject), buf, cap);
+}
+
+size_t
+sonic_tls_peer_name(const sonic_stream *tls, char *buf, size_t cap)
+{
+    const struct sonic__tls *t = sonic__tls_of(tls);
+    X509 *x = t != NULL ? SSL_get0_peer_certificate(t->ssl) : NULL;
+
+    if (cap > 0)
+        *buf = '\0';
+    return x != NULL ? sonic__tls_certificate_name(x, buf, cap) : 0;
 }
 
 size_t

@@ -27,6 +27,20 @@ sonic__tls_run(struct sonic__object *o)
     rest(t);
 }
 
+/* Closing TCP with bytes unread resets it, and what is still on its way is
+ * lost.  A server of TLS 1.3 sends tickets that a client which only writes has
+ * never read: they are no reason for that. */
+static void
+drop_tickets(struct sonic__tls *t)
+{
+    char tickets[4096];
+
+    if ((t->flags & SONIC__TLS_ESTABLISHED) &&
+        t->ctx->role == SONIC_TLS_CLIENT && !sonic__stream_closed(t->below))
+        (void)sonic__stream_class(t->below)->read(t->below, tickets,
+                                                  sizeof tickets);
+}
+
 static void
 close_tls(struct sonic__object *o)
 {
@@ -42,6 +56,7 @@ close_tls(struct sonic__object *o)
     } else {
         sonic__tls_notify(t);
         sonic_stream_flush(below);
+        drop_tickets(t);
     }
     t->position -= sonic_stream_queued(below);
     t->below = NULL;

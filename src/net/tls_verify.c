@@ -30,8 +30,12 @@ sonic__tls_explain(struct sonic__tls *t, const char *format, ...)
 
     if (t->why == NULL)
         t->why = sonic__alloc(t->stream.object.io, SONIC__TLS_WHY);
-    if (t->why == NULL || *t->why != '\0')
-        return; /* the first reason stands */
+    if (t->why == NULL)
+        return;
+    /* The first reason stands, but for one that did no harm. */
+    if (*t->why != '\0' && !(t->flags & SONIC__TLS_HARMLESS))
+        return;
+    t->flags &= ~(unsigned)SONIC__TLS_HARMLESS;
     va_start(ap, format);
     vsnprintf(t->why, SONIC__TLS_WHY, format, ap);
     va_end(ap);
@@ -100,9 +104,9 @@ print_time(const ASN1_TIME *when, char *text, size_t cap)
         snprintf(text, cap, "?");
 }
 
-/* What the certificate says that was refused. */
+/* What the certificate says that is refused. */
 static void
-explain_certificate(struct sonic__tls *t, const X509 *x, long v)
+explain_certificate(struct sonic__tls *t, X509 *x, long v)
 {
     char text[SONIC__TLS_WHY / 2] = "";
 
@@ -122,7 +126,7 @@ explain_certificate(struct sonic__tls *t, const X509 *x, long v)
                                   "subjectAltName");
             return;
         }
-        sonic_tls_peer_name(&t->stream, text, sizeof text);
+        sonic__tls_certificate_name(x, text, sizeof text);
         sonic__tls_explain(t, "certificate is for %s, not for %.100s", text,
                            t->name != NULL ? t->name : "this name");
         return;
@@ -136,16 +140,27 @@ explain_certificate(struct sonic__tls *t, const X509 *x, long v)
     }
 }
 
+/* OpenSSL's word on a certificate of the chain, which is gone when the
+ * handshake has failed. */
+int
+sonic__tls_on_verified(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl =
+        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct sonic__tls *t = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+    X509 *x = X509_STORE_CTX_get_current_cert(store);
+
+    if (!ok && t != NULL && x != NULL)
+        explain_certificate(t, x, X509_STORE_CTX_get_error(store));
+    return ok;
+}
+
 static int
 verify_failure(struct sonic__tls *t)
 {
     long v = SSL_get_verify_result(t->ssl);
-    X509 *x = SSL_get0_peer_certificate(t->ssl);
 
-    if (x != NULL)
-        explain_certificate(t, x, v);
-    else
-        sonic__tls_explain(t, "%s", X509_verify_cert_error_string(v));
+    sonic__tls_explain(t, "%s", X509_verify_cert_error_string(v));
     return sonic__tls_verify_error(v);
 }
 
@@ -154,11 +169,14 @@ sonic_tls_verify_result(const sonic_stream *tls)
 {
     struct sonic__tls *t = sonic__tls_of(tls);
 
+    long v;
+
     if (t == NULL || (t->opening != NULL && t->error == 0))
         return 0;
-    if (SSL_get0_peer_certificate(t->ssl) == NULL)
+    v = SSL_get_verify_result(t->ssl);
+    if (v == X509_V_OK && SSL_get0_peer_certificate(t->ssl) == NULL)
         return SONIC_ETLS_NO_CERTIFICATE;
-    return sonic__tls_verify_error(SSL_get_verify_result(t->ssl));
+    return sonic__tls_verify_error(v);
 }
 
 /* ---- errors of OpenSSL ------------------------------------------------ */
