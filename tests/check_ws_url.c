@@ -67,6 +67,7 @@ static const struct good {
      "?q:/"},
     {"WS+UNIX:s", UNIX, false, 0, "s", "localhost", ""},
     {"ws+unix:@name:/", UNIX, false, 0, "@name", "localhost", "/"},
+    {"wss+unix:/s:/x", UNIX, true, 0, "/s", "localhost", "/x"},
     {"ws+unix:/a%20b%3a%3Fc:/", UNIX, false, 0, "/a b:?c", "localhost", "/"},
 };
 
@@ -80,7 +81,7 @@ static const struct bad {
     {"xws://h/", "the scheme"},
     {"example.com", "the scheme"},
     {"ws+unix", "the scheme"},
-    {"wss+unix:/s", "the scheme"},
+    {"wsss+unix:/s", "the scheme"},
     {"ws:", "there is no //"},
     {"ws:/h/", "there is no //"},
     {"ws:h", "there is no //"},
@@ -160,8 +161,8 @@ static const struct bad {
     {"ws+unix::/x", "there is no socket"},
     {"ws+unix:?x", "there is no socket"},
     {"ws+unix:/s:x", "the path behind"},
-    {"ws+unix://host/s", "ws+unix has no host"},
-    {"ws+unix://", "ws+unix has no host"},
+    {"ws+unix://host/s", "a unix socket has no host"},
+    {"ws+unix://", "a unix socket has no host"},
     {"ws+unix:/a%00b", "%00"},
     {"ws+unix:/a%2", "a % is not"},
     {"ws+unix:/a%:/", "a % is not"},

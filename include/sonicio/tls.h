@@ -137,6 +137,8 @@ sonic_tls_context_reload(sonic_tls_context *ctx,
                          const sonic_tls_context_options *opt, char *why,
                          size_t n_why);
 
+/* sonic_tls_context_hold - one more holder, for whom it must be freed too */
+SONIC_API sonic_tls_context *sonic_tls_context_hold(sonic_tls_context *ctx);
 /* sonic_tls_context_free - let go; connections keep what they need.  NULL is
  * allowed. */
 SONIC_API void sonic_tls_context_free(sonic_tls_context *ctx);

@@ -45,9 +45,9 @@ typedef struct sonic_url {
 /* sonic_url_parse - take a WebSocket URL apart
  *
  *   text  ws://HOST[:PORT][/PATH][?QUERY], the same with wss:, or
- *         ws+unix:SOCKET[:/PATH][?QUERY].  HOST is a name, an IPv4 address, or
- *         an IPv6 address in brackets with an optional %25SCOPE.  SOCKET may
- *         be percent-encoded.
+ *         ws+unix:SOCKET[:/PATH][?QUERY], or wss+unix.  HOST is a name, an IPv4
+ *         address, or an IPv6 address in brackets with an optional %25SCOPE.
+ *         SOCKET may be percent-encoded.
  *   url   filled in; its resource points into text
  *   why   NULL, or gets the reason of an error: one sentence, constant
  *

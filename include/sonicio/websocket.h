@@ -17,6 +17,7 @@
 #include <sonicio/fsm.h>
 #include <sonicio/listener.h>
 #include <sonicio/stream.h>
+#include <sonicio/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,7 +56,7 @@ enum sonic_ws_status { /* RFC 6455 section 7.4.1 */
 
 enum sonic_ws_state {
     SONIC_WS_IDLE,           /* made, not connected yet */
-    SONIC_WS_HANDSHAKE,      /* connecting, upgrading */
+    SONIC_WS_HANDSHAKE,      /* connecting, TLS, upgrading */
     SONIC_WS_OPEN,           /* messages both ways */
     SONIC_WS_CLOSED_BY_US,   /* our close is sent, the peer's awaited */
     SONIC_WS_CLOSED_BY_PEER, /* the peer's close came, ours is going out */
@@ -218,6 +219,10 @@ typedef struct sonic_ws_options {
     size_t low_water, high_water, queue_limit; /* bytes; see stream.h */
     const char *const *subprotocols;           /* by preference */
     size_t n_subprotocols;
+    sonic_tls_context *tls; /* client: of wss URLs; NULL: a default one, that
+                               trusts the system's authorities.  server: every
+                               connection is TLS; NULL: none is.  Held as long
+                               as needed. */
     const sonic_ws_deflate_options *deflate; /* copied; NULL: the defaults */
 
     /* client */
@@ -227,6 +232,9 @@ typedef struct sonic_ws_options {
     size_t n_headers;
     const char *proxy; /* "http://[USER[:PASS]@]HOST[:PORT]", "socks5://…" */
     const char *connect_to; /* address to use instead of the URL's host */
+    const char *tls_name;   /* name to verify instead of the URL's host; of
+                               wss+unix it is "localhost" */
+    const char *tls_sni;    /* name to ask for instead (SNI); "": none */
     const sonic_connect_options *connect;
     /* Called just before the request is sent: it may add fields of its own
      * to *more (valid until it returns to the loop). */
@@ -268,12 +276,14 @@ typedef void sonic_ws_fn(sonic_ws *ws, int err, void *ud);
 
 /* sonic_ws_async_connect - connect and upgrade
  *
- *   url  ws://HOST[:PORT]/PATH, ws+unix:PATH:/RESOURCE; copied
+ *   url  ws://HOST[:PORT]/PATH, ws+unix:PATH:/RESOURCE; with wss in place of
+ *        ws, over TLS; copied
  * On success on_open has run before cb.  A sonic_ws that is TERMINATED may be
  * connected again, any number of times.
  * ERRORS, given to cb (which may be NULL) and then to on_close: SONIC_EWS_URL,
  * those of sonic_stream_async_connect, of the proxy and of the upgrade
- * (SONIC_EWS_STATUS …), -ETIMEDOUT, -ECANCELED, -EBUSY, SONIC_ECLOSED. */
+ * (SONIC_EWS_STATUS …), of TLS (SONIC_ETLS…), -ETIMEDOUT, -ECANCELED,
+ * -EBUSY, SONIC_ECLOSED. */
 SONIC_API void sonic_ws_async_connect(sonic_ws *ws, const char *url,
                                       sonic_ws_fn *cb, void *ud);
 SONIC_API SONIC_MUST_CHECK int sonic_ws_connect(sonic_ws *ws, const char *url);
@@ -281,7 +291,8 @@ SONIC_API SONIC_MUST_CHECK int sonic_ws_connect(sonic_ws *ws, const char *url);
 /* sonic_ws_async_upgrade - the same over a stream that is connected already
  *
  * The stream is the ws's from now on, whatever the outcome.  url gives Host
- * and path.  ERRORS as async_connect. */
+ * and path; with wss, TLS goes over the stream unless it is TLS already.
+ * ERRORS as async_connect. */
 SONIC_API void sonic_ws_async_upgrade(sonic_ws *ws, sonic_stream *stream,
                                       const char *url, sonic_ws_fn *cb,
                                       void *ud);

@@ -91,6 +91,8 @@ pack_all(struct packer *p, struct sonic__ws_config *c)
     pack_text(p, &o->origin);
     pack_text(p, &o->proxy);
     pack_text(p, &o->connect_to);
+    pack_text(p, &o->tls_name);
+    pack_text(p, &o->tls_sni);
     pack_text(p, &o->path);
     pack_text(p, &c->socket.device);
     pack_text(p, &c->socket.bind);
@@ -192,7 +194,9 @@ sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
     if (err == 0)
         err = sonic__ws_deflate_configure(c);
     if (err == 0)
-        err = copy_strings(c);
+        err = sonic__ws_tls_configure(c);
+    if (err == 0 && (err = copy_strings(c)) < 0)
+        sonic__ws_tls_release(c);
     if (err < 0) {
         sonic__ws_release(io, c, sizeof *c);
         return err;
@@ -215,6 +219,7 @@ sonic__ws_config_drop(struct sonic__ws_config *c)
         sonic__ws_config_drop(base);
         return;
     }
+    sonic__ws_tls_release(c);
     sonic__ws_release(c->io, c->strings, sizeof *c->strings + c->strings->size);
     sonic__ws_release(c->io, c, sizeof *c);
 }

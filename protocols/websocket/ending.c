@@ -104,6 +104,9 @@ may_succeed_later(const struct sonic__ws_cause *why)
     case SONIC_WS_LAYER_CONNECT:
     case SONIC_WS_LAYER_TRANSPORT:
         return why->err != SONIC_EADDRESS && why->err != -ECANCELED;
+    case SONIC_WS_LAYER_TLS: /* what the system says may pass */
+        return (why->err > SONIC_EOF && why->err != -ECANCELED) ||
+               why->err == SONIC_ETLS_TRUNCATED;
     case SONIC_WS_LAYER_HANDSHAKE:
         return why->err == -ETIMEDOUT || why->status >= 500 ||
                why->status == 408 || why->status == 429;

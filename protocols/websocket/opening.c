@@ -43,11 +43,14 @@ on_timer(sonic_timer *t, int err, void *ud)
     sonic__ws_drop(ws);
 }
 
-static int
-start_timer(sonic_ws *ws)
+int
+sonic__ws_open_timer(sonic_ws *ws)
 {
-    int err = sonic_timer_new(ws->config->io, &ws->opening->timer);
+    int err;
 
+    if (ws->opening->timer != NULL)
+        return 0;
+    err = sonic_timer_new(ws->config->io, &ws->opening->timer);
     if (err < 0)
         return err;
     sonic__ws_hold(ws);
@@ -85,12 +88,14 @@ address_text(const sonic_url *u, char *text, size_t cap)
         snprintf(text, cap, "%s:%u", u->host, u->port);
 }
 
-static int
-set_marks(sonic_ws *ws)
+/* Of the stream that carries the messages: not of one below TLS. */
+int
+sonic__ws_open_marks(sonic_ws *ws)
 {
     const sonic_ws_options *o = &ws->config->opt;
 
-    if (o->low_water == 0 && o->high_water == 0 && o->queue_limit == 0)
+    if ((o->low_water == 0 && o->high_water == 0 && o->queue_limit == 0) ||
+        sonic__ws_wants_tls(ws))
         return 0;
     return sonic_stream_set_marks(ws->stream, o->low_water, o->high_water,
                                   o->queue_limit);
@@ -107,21 +112,21 @@ sonic__ws_open_connect(sonic_ws *ws)
                   ? -ENOMEM
                   : sonic_url_parse(o->url_text, &o->url, &o->why);
 
-    if (err == 0 && o->url.secure)
-        err = SONIC_ENOTLS;
     if (err == 0)
-        err = start_timer(ws);
+        err = sonic__ws_tls_prepare(ws);
+    if (err == 0)
+        err = sonic__ws_open_timer(ws);
     if (err < 0)
         return err;
     if (ws->stream != NULL) { /* the caller's own */
-        err = set_marks(ws);
+        err = sonic__ws_open_marks(ws);
         if (err == 0)
             sonic__ws_connected(ws, false);
         return err;
     }
     err = sonic_stream_new(ws->config->io, &ws->stream);
     if (err == 0)
-        err = set_marks(ws);
+        err = sonic__ws_open_marks(ws);
     if (err == 0 && opt->proxy != NULL)
         err = sonic__ws_proxy_prepare(ws);
     if (err < 0)
@@ -322,10 +327,10 @@ int
 sonic__ws_open_await(sonic_ws *ws)
 {
     struct sonic__ws_opening *o = ws->opening;
-    int err = start_timer(ws);
+    int err = sonic__ws_open_timer(ws);
 
     if (err == 0)
-        err = set_marks(ws);
+        err = sonic__ws_open_marks(ws);
     if (err < 0)
         return err;
     sonic__http_head_init(&o->head, SONIC__HTTP_REQUEST,

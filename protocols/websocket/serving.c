@@ -364,6 +364,8 @@ drain_one(sonic_ws *ws, void *ud)
     (void)ud;
     if (sonic__ws_phase(ws) == SONIC__WS_HEADS)
         sonic__ws_refuse(ws, SONIC_EWS_REJECTED, 503, NULL, NULL);
+    else if (ws->state == SONIC__WS_STATE_SECURING)
+        sonic_ws_terminate(ws); /* it cannot be told anything yet */
     else
         (void)sonic_ws_close(ws, SONIC_WS_GOING_AWAY, NULL);
 }

@@ -11,8 +11,9 @@
 
 typedef int fsm_act(sonic_ws *ws, const struct sonic__ws_cause *why);
 static fsm_act act_connect, act_await_head, act_ask, act_ask_proxy, act_open,
-    act_refuse, act_say_close, act_reply, act_acked, act_fail, act_give_up,
-    act_end, act_busy, act_not_open, act_nothing, act_impossible;
+    act_secure, act_upgrade, act_refuse, act_say_close, act_reply, act_acked,
+    act_fail, act_give_up, act_end, act_busy, act_not_open, act_nothing,
+    act_impossible;
 
 #define FSM_NAME "ws-session"
 #define FSM_DEF "websocket/session.def"
@@ -20,6 +21,7 @@ static fsm_act act_connect, act_await_head, act_ask, act_ask_proxy, act_open,
 #include <sonicio/fsm_build.h>
 
 _Static_assert((int)S_PROXYING == SONIC__WS_STATE_PROXYING &&
+                   (int)S_SECURING == SONIC__WS_STATE_SECURING &&
                    (int)S_UPGRADING == SONIC__WS_STATE_UPGRADING &&
                    (int)S_OPEN == SONIC__WS_STATE_OPEN &&
                    (int)S_CLOSING == SONIC__WS_STATE_CLOSING &&
@@ -82,6 +84,19 @@ act_ask_proxy(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
     (void)why;
     return sonic__ws_open_ask_proxy(ws);
+}
+
+static int
+act_secure(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    (void)why;
+    return sonic__ws_open_secure(ws);
+}
+
+static int
+act_upgrade(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    return is_server(ws) ? act_await_head(ws, why) : act_ask(ws, why);
 }
 
 static int
@@ -230,13 +245,14 @@ sonic__ws_begin(sonic_ws *ws)
 int
 sonic__ws_accept_begin(sonic_ws *ws)
 {
-    return step(ws, E_ACCEPT, &no_cause);
+    return step(ws, sonic__ws_wants_tls(ws) ? E_TO_TLS : E_ACCEPT, &no_cause);
 }
 
 void
 sonic__ws_connected(sonic_ws *ws, bool at_proxy)
 {
-    int err = step(ws, at_proxy ? E_AT_PROXY : E_CONNECTED, &no_cause);
+    enum fsm_event e = sonic__ws_wants_tls(ws) ? E_TO_TLS : E_CONNECTED;
+    int err = step(ws, at_proxy ? E_AT_PROXY : e, &no_cause);
 
     if (err < 0)
         sonic__ws_lost(ws, err);
@@ -245,7 +261,17 @@ sonic__ws_connected(sonic_ws *ws, bool at_proxy)
 void
 sonic__ws_tunnelled(sonic_ws *ws)
 {
-    int err = step(ws, E_TUNNELLED, &no_cause);
+    int err =
+        step(ws, sonic__ws_wants_tls(ws) ? E_TO_TLS : E_TUNNELLED, &no_cause);
+
+    if (err < 0)
+        sonic__ws_lost(ws, err);
+}
+
+void
+sonic__ws_secured(sonic_ws *ws)
+{
+    int err = step(ws, E_SECURED, &no_cause);
 
     if (err < 0)
         sonic__ws_lost(ws, err);
@@ -313,12 +339,16 @@ sonic__ws_violated(sonic_ws *ws, int err)
 static enum sonic_ws_layer
 layer_of(const sonic_ws *ws, int err)
 {
+    if (err <= SONIC_ETLS && err >= SONIC_ETLS_VERIFY)
+        return SONIC_WS_LAYER_TLS;
     switch (ws->state) {
     case S_CONNECTING:
         return err == SONIC_ERESOLVE ? SONIC_WS_LAYER_RESOLVE
                                      : SONIC_WS_LAYER_CONNECT;
     case S_PROXYING:
         return SONIC_WS_LAYER_PROXY;
+    case S_SECURING:
+        return SONIC_WS_LAYER_TLS;
     case S_UPGRADING:
         return SONIC_WS_LAYER_HANDSHAKE;
     case S_CLOSING:
@@ -335,10 +365,11 @@ sonic__ws_lost(sonic_ws *ws, int err)
     const struct sonic__ws_opening *opening = sonic__ws_opening(ws);
 
     why.layer = layer_of(ws, err);
-    if (opening != NULL && opening->why != NULL) {
+    if (opening != NULL && opening->why != NULL)
         why.reason = opening->why;
-        why.reason_len = strlen(why.reason);
-    }
+    else
+        why.reason = sonic__ws_tls_reason(ws, err);
+    why.reason_len = why.reason != NULL ? strlen(why.reason) : 0;
     if (err == SONIC_EOF) {
         why.side = SONIC_WS_PEER;
         why.err = SONIC_EWS_ABNORMAL;

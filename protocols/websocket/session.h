@@ -162,10 +162,11 @@ sonic__ws_opening(const sonic_ws *ws)
 /* State numbers of session.def that are of use outside. */
 enum {
     SONIC__WS_STATE_PROXYING = 2,
-    SONIC__WS_STATE_UPGRADING = 3,
-    SONIC__WS_STATE_OPEN = 4,
-    SONIC__WS_STATE_CLOSING = 5,
-    SONIC__WS_STATE_ENDING = 6
+    SONIC__WS_STATE_SECURING = 3,
+    SONIC__WS_STATE_UPGRADING = 4,
+    SONIC__WS_STATE_OPEN = 5,
+    SONIC__WS_STATE_CLOSING = 6,
+    SONIC__WS_STATE_ENDING = 7
 };
 
 /* What the bytes that come are. */
@@ -234,6 +235,7 @@ int sonic__ws_begin(sonic_ws *ws); /* CONNECT */
 int sonic__ws_accept_begin(sonic_ws *ws);
 void sonic__ws_connected(sonic_ws *ws, bool at_proxy);
 void sonic__ws_tunnelled(sonic_ws *ws);
+void sonic__ws_secured(sonic_ws *ws);
 void sonic__ws_upgraded(sonic_ws *ws);
 void sonic__ws_rejected(sonic_ws *ws, const struct sonic__ws_cause *why);
 void sonic__ws_refused(sonic_ws *ws, const struct sonic__ws_cause *why);
@@ -301,9 +303,19 @@ void sonic__ws_weigh_anchor(sonic_ws *ws);
 int sonic__ws_open_connect(sonic_ws *ws);
 int sonic__ws_open_ask(sonic_ws *ws);
 int sonic__ws_open_await(sonic_ws *ws);
+int sonic__ws_open_timer(sonic_ws *ws); /* unless it runs */
+int sonic__ws_open_marks(sonic_ws *ws);
 void sonic__ws_open_bytes(sonic_ws *ws, uint8_t *data, size_t len);
 int sonic__ws_opening_new(sonic_ws *ws);
 void sonic__ws_opening_free(sonic_ws *ws);
+
+/* securing.c */
+bool sonic__ws_wants_tls(const sonic_ws *ws);
+int sonic__ws_tls_prepare(sonic_ws *ws); /* is there what it takes? */
+int sonic__ws_open_secure(sonic_ws *ws);
+const char *sonic__ws_tls_reason(const sonic_ws *ws, int err); /* or NULL */
+int sonic__ws_tls_configure(struct sonic__ws_config *c);
+void sonic__ws_tls_release(struct sonic__ws_config *c);
 
 /* tunnel.c */
 int sonic__ws_proxy_prepare(sonic_ws *ws);

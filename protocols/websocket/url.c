@@ -225,7 +225,8 @@ sonic__url_authority(struct sonic__url_cut in, uint16_t default_port,
     return why;
 }
 
-/* ws+unix:SOCKET[:RESOURCE], where "//" may stand before an absolute path. */
+/* ws+unix:SOCKET[:RESOURCE], or wss+unix, where "//" may stand before an
+ * absolute path. */
 static const char *
 parse_unix(const char *rest, sonic_url *u)
 {
@@ -234,7 +235,7 @@ parse_unix(const char *rest, sonic_url *u)
     if (rest[0] == '/' && rest[1] == '/') {
         rest += 2;
         if (*rest != '/')
-            return "ws+unix has no host: write ws+unix:/path/to/socket";
+            return "a unix socket has no host: write ws+unix:/path/to/socket";
     }
     end = rest + strcspn(rest, ":?");
     if (end == rest)
@@ -265,6 +266,9 @@ parse(const char *text, sonic_url *u)
         return "a fragment (#) does not belong in a WebSocket URL";
     if ((rest = sonic__url_after(text, "ws+unix:")) != NULL)
         return parse_unix(rest, u);
+    u->secure = true;
+    if ((rest = sonic__url_after(text, "wss+unix:")) != NULL)
+        return parse_unix(rest, u);
     for (size_t i = 0; i < sizeof tcp / sizeof tcp[0]; i++) {
         if ((rest = sonic__url_after(text, tcp[i].scheme)) == NULL)
             continue;
@@ -280,7 +284,7 @@ parse(const char *text, sonic_url *u)
         return sonic__url_authority((struct sonic__url_cut){rest, end},
                                     tcp[i].port, u);
     }
-    return "the scheme is not ws, wss or ws+unix";
+    return "the scheme is not ws, wss, ws+unix or wss+unix";
 }
 
 int

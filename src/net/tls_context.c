@@ -144,6 +144,13 @@ sonic__tls_context_drop(sonic_tls_context *ctx)
     mem.free(ctx, sizeof *ctx, mem.ud);
 }
 
+sonic_tls_context *
+sonic_tls_context_hold(sonic_tls_context *ctx)
+{
+    ctx->refs++;
+    return ctx;
+}
+
 void
 sonic_tls_context_free(sonic_tls_context *ctx)
 {

@@ -29,6 +29,12 @@ sonic_tls_context_reload(sonic_tls_context *ctx,
     return SONIC_ENOTLS;
 }
 
+sonic_tls_context *
+sonic_tls_context_hold(sonic_tls_context *ctx)
+{
+    return ctx;
+}
+
 /* No context and no TLS stream can exist, so nothing looks at one. */
 void
 sonic_tls_context_free(sonic_tls_context *ctx)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "certificate.h"
 #include "life_world.h"
 
 #define S INT64_C(1000000000)
@@ -367,28 +368,59 @@ set_options(const struct life_plan *p, sonic_ws_options *opt)
     }
 }
 
-int
-life_open_world(struct life *l)
+/* The contexts belong to the options, until these have been used. */
+static int
+set_tls(struct life *l, sonic_ws_options *server, sonic_ws_options *client)
 {
-    sonic_ws_options server = SONIC_WS_OPTIONS_INIT;
-    sonic_ws_options client = SONIC_WS_OPTIONS_INIT;
+    static struct certificate c; /* for all lives */
+    sonic_tls_certificate own;
+    sonic_tls_context_options so = SONIC_TLS_CONTEXT_OPTIONS_INIT;
+    sonic_tls_context_options co = SONIC_TLS_CONTEXT_OPTIONS_INIT;
+    int err;
+
+    if (c.pem == NULL &&
+        !certificate_make(&(struct certificate_wish){.name = "a life",
+                                                     .names = "IP:127.0.0.1"},
+                          &c))
+        return -ENOMEM;
+    own = (sonic_tls_certificate){.chain = c.pem,
+                                  .chain_len = c.pem_len,
+                                  .key = c.key_pem,
+                                  .key_len = c.key_len};
+    so.certificates = &own;
+    so.n_certificates = 1;
+    co.ca = c.pem;
+    co.ca_len = c.pem_len;
+    err = sonic_tls_context_new(l->io, SONIC_TLS_SERVER, &so, &server->tls,
+                                NULL, 0);
+    if (err == 0)
+        err = sonic_tls_context_new(l->io, SONIC_TLS_CLIENT, &co, &client->tls,
+                                    NULL, 0);
+    return err;
+}
+
+static int
+make_ends(struct life *l, sonic_ws_options *server, sonic_ws_options *client)
+{
     sonic_address at, other;
     int err;
 
     set_handler(l, LIFE_SERVER);
     set_handler(l, LIFE_CLIENT);
-    set_options(l->plan, &server);
-    set_options(l->plan, &client);
-    server.on_upgrade = on_upgrade;
-    client.on_request = on_request;
-    client.on_response = on_response;
+    set_options(l->plan, server);
+    set_options(l->plan, client);
+    server->on_upgrade = on_upgrade;
+    client->on_request = on_request;
+    client->on_response = on_response;
     if (l->plan->keepalive) {
-        client.ping_interval = S;
-        client.pong_timeout = S;
-        server.read_idle = 3 * S;
+        client->ping_interval = S;
+        client->pong_timeout = S;
+        server->read_idle = 3 * S;
     }
-    err = sonic_ws_server_new(l->io, &server, &l->end[LIFE_SERVER].handler,
-                              &l->end[LIFE_SERVER], &l->server);
+    err = l->plan->tls ? set_tls(l, server, client) : 0;
+    if (err == 0)
+        err = sonic_ws_server_new(l->io, server, &l->end[LIFE_SERVER].handler,
+                                  &l->end[LIFE_SERVER], &l->server);
     if (err == 0)
         err = sonic_ws_server_listen(l->server, "127.0.0.1:0", NULL, &at);
     if (err == 0 && (l->plan->proxy || l->plan->silent_server))
@@ -397,13 +429,25 @@ life_open_world(struct life *l)
         return err;
     if (l->plan->silent_server)
         at = other;
-    snprintf(l->url, sizeof l->url, "ws://127.0.0.1:%u/",
-             sonic_address_port(&at));
+    snprintf(l->url, sizeof l->url, "%s://127.0.0.1:%u/",
+             l->plan->tls ? "wss" : "ws", sonic_address_port(&at));
     if (l->plan->proxy) {
         snprintf(l->proxy_url, sizeof l->proxy_url, "http://127.0.0.1:%u",
                  sonic_address_port(&other));
-        client.proxy = l->proxy_url;
+        client->proxy = l->proxy_url;
     }
-    return sonic_ws_new(l->io, &client, &l->end[LIFE_CLIENT].handler,
+    return sonic_ws_new(l->io, client, &l->end[LIFE_CLIENT].handler,
                         &l->end[LIFE_CLIENT], &l->end[LIFE_CLIENT].ws);
+}
+
+int
+life_open_world(struct life *l)
+{
+    sonic_ws_options server = SONIC_WS_OPTIONS_INIT;
+    sonic_ws_options client = SONIC_WS_OPTIONS_INIT;
+    int err = make_ends(l, &server, &client);
+
+    sonic_tls_context_free(server.tls);
+    sonic_tls_context_free(client.tls);
+    return err;
 }

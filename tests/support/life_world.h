@@ -94,6 +94,7 @@ struct life_plan {
     bool no_such_host;
     bool drain; /* the server drains after the first message */
     bool keepalive;
+    bool tls;
 };
 
 struct life_end {
