@@ -15,7 +15,9 @@ enum {
     OPT_WARMUP,
     OPT_JSON,
     OPT_BACKEND,
-    OPT_DEFLATE
+    OPT_DEFLATE,
+    OPT_CACERT,
+    OPT_INSECURE
 };
 
 enum { CONNECTIONS_MAX = 100000, DEPTH_MAX = 100000 };
@@ -38,6 +40,9 @@ static const struct option_row options[] = {
     {"backend", OPT_BACKEND, "NAME", "epoll or poll (epoll)"},
     {"deflate", OPT_DEFLATE, DEFLATE_ARG,
      "offer to compress messages, which are of JSON then (ws)"},
+    {"cacert", OPT_CACERT, "FILE",
+     "wss: trust the authorities in this file (PEM), and no others"},
+    {"insecure", OPT_INSECURE, NULL, "wss: take any certificate"},
     {"json", OPT_JSON, NULL, "print one line of JSON; see sonicio(1)"},
     {NULL, 0, NULL, NULL}};
 
@@ -73,6 +78,12 @@ take(struct args *a, struct bench *b, int key)
         break;
     case OPT_TEXT:
         o->text = true;
+        break;
+    case OPT_CACERT:
+        o->tls.cacert = a->value;
+        break;
+    case OPT_INSECURE:
+        o->tls.insecure = true;
         break;
     case OPT_SPIN:
         o->mode = RUN_SPINNING;

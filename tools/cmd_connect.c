@@ -16,7 +16,11 @@ enum {
     OPT_PROXY,
     OPT_MAX,
     OPT_WAIT,
-    OPT_DEFLATE
+    OPT_DEFLATE,
+    OPT_CACERT,
+    OPT_INSECURE,
+    OPT_CERT,
+    OPT_KEY
 };
 
 #define MESSAGE_MAX (UINT64_C(1) << 30)
@@ -44,6 +48,13 @@ static const struct option_row options[] = {
      "http://[USER:PASS@]HOST:PORT or socks5://[USER:PASS@]HOST:PORT"},
     {"max-message", OPT_MAX, "BYTES", "refuse longer messages (16M)"},
     {"deflate", OPT_DEFLATE, DEFLATE_ARG, "offer to compress messages"},
+    {"cacert", OPT_CACERT, "FILE",
+     "wss: trust the authorities in this file (PEM), and no others"},
+    {"insecure", OPT_INSECURE, NULL,
+     "wss: take any certificate; anyone in between can read and change "
+     "everything"},
+    {"cert", OPT_CERT, "FILE", "wss: show this certificate to the server"},
+    {"key", OPT_KEY, "FILE", "wss: its private key (in the same file)"},
     {"no-utf8-check", OPT_NO_UTF8, NULL,
      "take text that is not UTF-8, which RFC 6455 forbids"},
     {NULL, 0, NULL, NULL}};
@@ -114,6 +125,20 @@ take(struct args *a, struct talk_options *o, int key)
     case OPT_MAX:
         o->ws.max_message = args_size(a, 1, MESSAGE_MAX);
         break;
+    case OPT_CACERT:
+        o->tls.cacert = a->value;
+        break;
+    case OPT_INSECURE:
+        o->tls.insecure = true;
+        break;
+    case OPT_CERT:
+        o->tls.cert[0] = a->value;
+        o->tls.n_certs = 1;
+        break;
+    case OPT_KEY:
+        o->tls.key[0] = a->value;
+        o->tls.n_keys = 1;
+        break;
     case OPT_DEFLATE:
         deflate_on(a, &o->deflate);
         break;
@@ -140,6 +165,8 @@ parse(struct args *a, struct talk_options *o)
         args_wrong(a, "one URL at a time");
     else if (sonic_url_parse(o->url, &url, &why) < 0)
         args_wrong(a, "%s: %s", o->url, why);
+    else if (secure_wrong(&o->tls) != NULL)
+        args_wrong(a, "%s", secure_wrong(&o->tls));
     if (o->wait < 0 && o->count == 0)
         o->wait = NS_PER_S;
     return a->status == EXIT_GOOD ? ARGS_END : ARGS_STOP;
@@ -170,7 +197,9 @@ const struct command connect_command = {
     "binary.  How the connection ended is told on standard error; the exit\n"
     "status is 0 when it was closed in good order.\n"
     "\n"
-    "URL is ws://HOST[:PORT][/PATH] or ws+unix:SOCKET[:/PATH].\n"
+    "URL is ws://HOST[:PORT][/PATH] or ws+unix:SOCKET[:/PATH], and with wss "
+    "in\n"
+    "place of ws the same over TLS.\n"
     "\n" DEFLATE_ABOUT,
     options,
     "  sonicio connect ws://127.0.0.1:9001/\n"
@@ -178,6 +207,7 @@ const struct command connect_command = {
     "  sonicio connect -n 3 -q ws://feed.example/trades </dev/null\n"
     "  sonicio connect -H 'Authorization: Bearer T0ken' -s v2.chat \\\n"
     "      --ping 10 ws://chat.example/room\n"
+    "  sonicio connect wss://chat.example/ --cacert authority.pem\n"
     "  sonicio connect ws+unix:/tmp/echo.sock\n",
     run,
 };

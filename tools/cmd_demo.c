@@ -6,7 +6,7 @@
 #include "deflate.h"
 #include "demo.h"
 
-enum { OPT_JSON = 256, OPT_BACKEND, OPT_DEFLATE };
+enum { OPT_JSON = 256, OPT_BACKEND, OPT_DEFLATE, OPT_TLS };
 
 enum { CLIENTS_MAX = 10000 };
 
@@ -16,6 +16,7 @@ static const struct option_row options[] = {
     {"seconds", 's', "SECONDS", "how long it takes (10)"},
     {"backend", OPT_BACKEND, "NAME", "epoll or poll (epoll)"},
     {"deflate", OPT_DEFLATE, DEFLATE_ARG, "compress WebSocket messages"},
+    {"tls", OPT_TLS, NULL, "over TLS, with a certificate made on the spot"},
     {"json", OPT_JSON, NULL, "print one line of JSON; see sonicio(1)"},
     {NULL, 0, NULL, NULL}};
 
@@ -42,6 +43,9 @@ parse(struct args *a, struct demo_options *o)
             break;
         case OPT_DEFLATE:
             deflate_on(a, &o->deflate);
+            break;
+        case OPT_TLS:
+            o->tls = true;
             break;
         default:
             o->json = true;

@@ -12,7 +12,15 @@
 #include "deflate.h"
 #include "echo.h"
 
-enum { OPT_SPIN = 256, OPT_WARM, OPT_BACKEND, OPT_MAX, OPT_DEFLATE };
+enum {
+    OPT_SPIN = 256,
+    OPT_WARM,
+    OPT_BACKEND,
+    OPT_MAX,
+    OPT_DEFLATE,
+    OPT_CERT,
+    OPT_KEY
+};
 
 enum { THREADS_MAX = 256 };
 #define MESSAGE_MAX (UINT64_C(1) << 30)
@@ -33,6 +41,12 @@ static const struct option_row options[] = {
      "refuse longer ones, with close code 1009 (16M)"},
     {"deflate", OPT_DEFLATE, DEFLATE_ARG,
      "compress messages with clients that can"},
+    {"tls-cert", OPT_CERT, "FILE",
+     "speak TLS, as the one this certificate and chain (PEM) name; may be "
+     "given "
+     "several times: a client gets that of the name it asks for"},
+    {"tls-key", OPT_KEY, "FILE",
+     "the private key of each --tls-cert (in the same file)"},
     {"quiet", 'q', NULL, "print no more than the address"},
     {NULL, 0, NULL, NULL}};
 
@@ -52,6 +66,15 @@ struct crew {
     sonic_signal *signal;
     sigset_t ends;
 };
+
+static void
+add_file(struct args *a, const char **list, unsigned *n)
+{
+    if (*n == SECURE_CERTIFICATES)
+        args_wrong(a, "--%s: at most %d", a->name, SECURE_CERTIFICATES);
+    else
+        list[(*n)++] = a->value;
+}
 
 static int
 parse(struct args *a, struct echo_options *o)
@@ -82,6 +105,12 @@ parse(struct args *a, struct echo_options *o)
         case OPT_MAX:
             o->max_message = args_size(a, 1, MESSAGE_MAX);
             break;
+        case OPT_CERT:
+            add_file(a, o->tls.cert, &o->tls.n_certs);
+            break;
+        case OPT_KEY:
+            add_file(a, o->tls.key, &o->tls.n_keys);
+            break;
         case OPT_DEFLATE:
             deflate_on(a, &o->deflate);
             break;
@@ -91,6 +120,8 @@ parse(struct args *a, struct echo_options *o)
     }
     if (key == ARGS_END && args_operand(a) != NULL)
         args_wrong(a, "takes no argument but its options");
+    if (key == ARGS_END && secure_wrong(&o->tls) != NULL)
+        args_wrong(a, "%s", secure_wrong(&o->tls));
     if (key == ARGS_END && o->threads > 1 &&
         strncmp(o->listen, "unix:", 5) == 0)
         args_wrong(a, "only TCP ports can be shared by several threads");
@@ -104,6 +135,23 @@ on_post(sonic_io *io, void *ud)
 {
     (void)io;
     echo_drain(ud);
+}
+
+static void
+on_reload(sonic_io *io, void *ud)
+{
+    (void)io;
+    echo_reload(ud);
+}
+
+/* SIGHUP: the certificates, in each thread. */
+static void
+reload(struct crew *c)
+{
+    echo_reload(&c->thread[0].echo);
+    for (unsigned i = 1; i <= c->started; i++)
+        (void)!sonic_io_post(c->thread[i].echo.io, on_reload,
+                             &c->thread[i].echo);
 }
 
 /* A second signal is meant: what it does by default. */
@@ -122,9 +170,13 @@ on_signal(sonic_signal *sig, int err, int signo, void *ud)
 
     if (err < 0)
         return;
-    if (c->thread[0].echo.draining)
+    if (signo != SIGHUP && c->thread[0].echo.draining)
         end_at_once(c, signo);
     sonic_signal_async_wait(sig, on_signal, c);
+    if (signo == SIGHUP) {
+        reload(c);
+        return;
+    }
     for (unsigned i = 1; i <= c->started; i++)
         if (sonic_io_post(c->thread[i].echo.io, on_post, &c->thread[i].echo) <
             0)
@@ -176,6 +228,8 @@ make_servers(struct crew *c, char *text, size_t cap)
         int err = echo_new(&c->thread[i].echo, &c->opt,
                            i == 0 ? c->opt.listen : text, &bound);
 
+        if (err < 0 && c->opt.tls.n_certs > 0 && c->thread[i].echo.tls == NULL)
+            return EXIT_BAD; /* that was complained about */
         if (err < 0) {
             complain("echo", "cannot listen on %s: %s", c->opt.listen,
                      sonic_strerror(err));
@@ -196,6 +250,8 @@ make_signal(struct crew *c)
     sigemptyset(&c->ends);
     sigaddset(&c->ends, SIGTERM);
     sigaddset(&c->ends, SIGINT);
+    if (c->opt.tls.n_certs > 0)
+        sigaddset(&c->ends, SIGHUP);
     err = sonic_signal_new(c->thread[0].echo.io, &c->ends, &c->signal);
     if (err < 0) {
         complain("echo", "cannot receive signals: %s", sonic_strerror(err));
@@ -238,7 +294,8 @@ serve(struct crew *c, const char *address)
 {
     int status = EXIT_GOOD;
 
-    printf("listening on %s (%s)\n", address, protos[c->opt.proto]);
+    printf("listening on %s (%s%s)\n", address, protos[c->opt.proto],
+           c->opt.tls.n_certs > 0 ? " over TLS" : "");
     if (fflush(stdout) == 0)
         work(&c->thread[0]);
     join_threads(c);
@@ -295,7 +352,8 @@ const struct command echo_command = {
     "from\n"
     "either.  SIGTERM or SIGINT end it in good order: no more connections are\n"
     "accepted, those there are get 1001 and five seconds, and the counts are\n"
-    "printed.  A second signal ends it at once.\n"
+    "printed.  A second signal ends it at once.  With TLS, SIGHUP has the\n"
+    "certificates read again, for connections from then on.\n"
     "\n" DEFLATE_ABOUT,
     options,
     "  sonicio echo                               WebSocket, on port 9001\n"
@@ -303,6 +361,7 @@ const struct command echo_command = {
     "  sonicio echo --listen unix:/tmp/echo.sock  on a unix socket\n"
     "  sonicio echo --proto frame --threads 2     frames, on two cores\n"
     "  sonicio echo --deflate=takeover,level=6    compressed, and well\n"
+    "  sonicio echo --tls-cert chain.pem --tls-key key.pem\n"
     "  sonicio connect ws://127.0.0.1:9001/       talk to it\n",
     run,
 };

@@ -163,16 +163,21 @@ make_servers(struct demo *d)
     sonic_address bound;
     char text[SONIC_ADDRESS_TEXT];
     sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
-    int err;
+    int err = 0;
 
+    if (d->opt->tls)
+        err = secure_both(d->io, &d->tls_server, &d->tls_client);
     opt.deflate = &d->opt->deflate;
-    err = sonic_ws_server_new(d->io, &opt, &demo_ws_handler, d, &d->server);
+    opt.tls = d->tls_server;
+    if (err == 0)
+        err = sonic_ws_server_new(d->io, &opt, &demo_ws_handler, d, &d->server);
     if (err == 0)
         err = sonic_ws_server_listen(d->server, "127.0.0.1:0", NULL, &bound);
     if (err < 0)
         return err;
     sonic_address_format(&bound, text, sizeof text);
-    snprintf(d->where[LINK_WS], sizeof d->where[LINK_WS], "ws://%s/", text);
+    snprintf(d->where[LINK_WS], sizeof d->where[LINK_WS], "%s://%s/",
+             d->opt->tls ? "wss" : "ws", text);
     err = sonic_listener_new(d->io, "127.0.0.1:0", NULL, &d->listener);
     if (err == 0)
         err = sonic_listener_address(d->listener, &bound);
@@ -196,6 +201,7 @@ connect_buyers(struct demo *d)
         b->link.owner = b;
         b->link.events = &demo_buyer_events;
         b->link.deflate = &d->opt->deflate;
+        b->link.tls = d->tls_client;
         b->link.proto = i % 2 == 0 ? LINK_WS : LINK_FRAME;
         link_connect(&b->link, d->io, d->where[b->link.proto]);
     }
@@ -232,6 +238,8 @@ demo_free(struct demo *d)
     if (d->server != NULL)
         sonic_ws_server_free(d->server);
     sonic_io_free(d->io);
+    sonic_tls_context_free(d->tls_server);
+    sonic_tls_context_free(d->tls_client);
     for (unsigned i = 0; i < DEMO_PROTOS; i++)
         sonic_histogram_free(d->figures.latency[i]);
     free(d->buyer);

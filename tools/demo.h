@@ -13,6 +13,7 @@
 #include "counting.h"
 #include "feed.h"
 #include "link.h"
+#include "secure.h"
 
 enum { DEMO_BURST = 16, DEMO_PROTOS = 2 }; /* LINK_WS, LINK_FRAME */
 
@@ -23,6 +24,7 @@ struct demo_options {
     enum sonic_backend backend;
     sonic_ws_deflate_options deflate;
     bool json;
+    bool tls;
 };
 
 struct demo;
@@ -64,6 +66,7 @@ struct demo {
     sonic_io *io;
     sonic_ws_server *server;
     sonic_listener *listener;
+    sonic_tls_context *tls_server, *tls_client; /* NULL: plain */
     sonic_timer *clock, *screen;
     struct buyer *buyer;   /* opt->clients of each */
     struct seller *seller; /* in the order in which they came */

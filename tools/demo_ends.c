@@ -157,12 +157,50 @@ ws_open(sonic_ws *ws, void *ud)
 const sonic_ws_handler demo_ws_handler = {SONIC_WS_HANDLER_INIT,
                                           .on_open = ws_open};
 
+/* A stream of frames is there. */
+static void
+take_frames(struct demo *d, sonic_stream *stream)
+{
+    struct seller *s = next_seller(d);
+    int err = s != NULL ? link_take_frames(&s->link, stream) : SONIC_ESTATE;
+
+    if (err < 0)
+        sonic_stream_free(stream);
+}
+
+static void
+on_secured(sonic_stream *stream, int err, size_t n, void *ud)
+{
+    (void)n;
+    if (err == -ECANCELED)
+        return;
+    if (err == 0) {
+        take_frames(ud, stream);
+        return;
+    }
+    demo_fail(ud, err, "TLS", sonic_tls_reason(stream));
+    sonic_stream_free(stream);
+}
+
+static void
+secure(struct demo *d, sonic_stream *stream)
+{
+    sonic_stream *tls;
+    int err = sonic_tls_new(d->tls_server, stream, NULL, &tls);
+
+    if (err == 0) {
+        sonic_tls_async_handshake(tls, on_secured, d);
+        return;
+    }
+    sonic_stream_free(stream);
+    demo_fail(d, err, "TLS", sonic_strerror(err));
+}
+
 void
 demo_on_accept(sonic_listener *listener, int err, sonic_stream *stream,
                void *ud)
 {
     struct demo *d = ud;
-    struct seller *s;
 
     if (err == -ECANCELED || err == SONIC_ECLOSED)
         return;
@@ -170,9 +208,9 @@ demo_on_accept(sonic_listener *listener, int err, sonic_stream *stream,
         demo_fail(d, err, "cannot accept a client", sonic_strerror(err));
         return;
     }
-    s = next_seller(d);
-    err = s != NULL ? link_take_frames(&s->link, stream) : SONIC_ESTATE;
-    if (err < 0)
-        sonic_stream_free(stream);
+    if (d->tls_server != NULL)
+        secure(d, stream);
+    else
+        take_frames(d, stream);
     sonic_listener_async_accept(listener, demo_on_accept, d);
 }

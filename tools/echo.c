@@ -57,6 +57,7 @@ listen_ws(struct echo *e, const char *address,
     opt.max_message = e->opt->max_message;
     opt.queue_limit = echo_queue_limit(e->opt);
     opt.deflate = &e->opt->deflate;
+    opt.tls = e->tls;
     err = sonic_ws_server_new(e->io, &opt, &handler, e, &e->server);
     if (err < 0)
         return err;
@@ -79,12 +80,31 @@ echo_new(struct echo *e, const struct echo_options *opt, const char *address,
     if (err < 0)
         return err;
     sonic_io_work_begin(e->io); /* run until the drain is over */
+    err = secure_serve(e->io, "echo", &opt->tls, &e->tls);
+    if (err < 0)
+        return err;
     if (opt->threads > 1) {
         sopt.reuse_port = SONIC_ON;
         lopt.socket = &sopt;
     }
     return opt->proto == ECHO_WS ? listen_ws(e, address, &lopt, bound)
                                  : echo_listen_conns(e, address, &lopt, bound);
+}
+
+void
+echo_reload(struct echo *e)
+{
+    char why[256];
+    int err;
+
+    if (e->tls == NULL)
+        return;
+    err = sonic_tls_context_reload(e->tls, NULL, why, sizeof why);
+    if (err < 0)
+        complain("echo", "the old certificates stay: %s",
+                 *why != '\0' ? why : sonic_strerror(err));
+    else if (!e->opt->quiet)
+        fprintf(stderr, "certificates read again\n");
 }
 
 static void
@@ -120,5 +140,7 @@ echo_free(struct echo *e)
         sonic_ws_server_free(e->server);
     echo_free_conns(e);
     sonic_io_free(e->io);
+    sonic_tls_context_free(e->tls);
+    e->tls = NULL;
     e->io = NULL;
 }

@@ -8,6 +8,7 @@
 #include <sonicio/websocket.h>
 
 #include "common.h"
+#include "secure.h"
 
 enum echo_proto { ECHO_WS, ECHO_FRAME, ECHO_RAW };
 
@@ -19,6 +20,7 @@ struct echo_options {
     enum sonic_backend backend;
     uint64_t max_message;
     sonic_ws_deflate_options deflate;
+    struct secure_options tls;
     bool quiet;
 };
 
@@ -36,6 +38,7 @@ enum { ECHO_CHUNK = 1024 }; /* slots in a chunk */
 struct echo {
     const struct echo_options *opt;
     sonic_io *io;
+    sonic_tls_context *tls;    /* NULL: plain */
     sonic_ws_server *server;   /* ECHO_WS */
     sonic_listener *listener;  /* the others */
     sonic_frame_codec codec;   /* ECHO_FRAME */
@@ -53,6 +56,9 @@ struct echo {
  * echo_free in any case. */
 int echo_new(struct echo *e, const struct echo_options *opt,
              const char *address, sonic_address *bound);
+
+/* Read the certificates again, for connections from now on. */
+void echo_reload(struct echo *e);
 
 /* Stop accepting, say goodbye to every connection; then stop the io. */
 void echo_drain(struct echo *e);

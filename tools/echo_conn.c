@@ -205,12 +205,39 @@ begin(struct echo *e, sonic_stream *stream)
 }
 
 static void
+on_secured(sonic_stream *stream, int err, size_t n, void *ud)
+{
+    struct echo *e = ud;
+
+    (void)n;
+    if (err == 0 && !e->draining)
+        begin(e, stream);
+    else
+        sonic_stream_free(stream);
+}
+
+static void
+secure(struct echo *e, sonic_stream *stream)
+{
+    sonic_stream *tls;
+
+    if (sonic_tls_new(e->tls, stream, NULL, &tls) < 0)
+        sonic_stream_free(stream);
+    else
+        sonic_tls_async_handshake(tls, on_secured, e);
+}
+
+static void
 on_accept(sonic_listener *listener, int err, sonic_stream *stream, void *ud)
 {
+    struct echo *e = ud;
+
     if (err == -ECANCELED || err == SONIC_ECLOSED)
         return;
-    if (err == 0)
-        begin(ud, stream);
+    if (err == 0 && e->tls != NULL)
+        secure(e, stream);
+    else if (err == 0)
+        begin(e, stream);
     sonic_listener_async_accept(listener, on_accept, ud);
 }
 

@@ -162,7 +162,7 @@ raw_send(struct link *l, const void *data, size_t len)
 /* ---- all of them ------------------------------------------------------ */
 
 static void
-on_connected(sonic_stream *s, int err, size_t n, void *ud)
+on_ready(sonic_stream *s, int err, size_t n, void *ud)
 {
     struct link *l = ud;
 
@@ -183,6 +183,21 @@ on_connected(sonic_stream *s, int err, size_t n, void *ud)
         sonic_stream_lend(s, l->raw_size, l->raw_size, raw_bytes, l);
 }
 
+static void
+on_connected(sonic_stream *s, int err, size_t n, void *ud)
+{
+    struct link *l = ud;
+    sonic_tls_options opt = SONIC_TLS_OPTIONS_INIT;
+
+    opt.verify_host = SONIC_OFF; /* only one certificate is trusted */
+    if (err == 0 && l->tls != NULL)
+        err = sonic_tls_new(l->tls, s, &opt, &l->stream);
+    if (err == 0 && l->tls != NULL)
+        sonic_tls_async_handshake(l->stream, on_ready, l);
+    else
+        on_ready(s, err, n, ud);
+}
+
 void
 link_connect(struct link *l, sonic_io *io, const char *where)
 {
@@ -190,6 +205,7 @@ link_connect(struct link *l, sonic_io *io, const char *where)
     int err;
 
     opt.deflate = l->deflate;
+    opt.tls = l->tls;
     l->io = io;
     l->ours = true;
     l->closing = false;

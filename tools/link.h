@@ -26,10 +26,11 @@ struct link {
     const struct link_events *events;
     void *owner;
     enum link_proto proto;
-    bool text;       /* WS: send text */
-    bool ours;       /* WS: not a server's, which frees its own */
-    bool closing;    /* RAW: we have ended */
-    size_t raw_size; /* RAW: bytes of each message that comes */
+    bool text;              /* WS: send text */
+    bool ours;              /* WS: not a server's, which frees its own */
+    bool closing;           /* RAW: we have ended */
+    size_t raw_size;        /* RAW: bytes of each message that comes */
+    sonic_tls_context *tls; /* of our end; NULL: of WS the default, else none */
     const sonic_ws_deflate_options *deflate; /* WS, of a client */
     sonic_io *io;
     sonic_ws *ws;

@@ -30,6 +30,7 @@ struct conn {
 struct load {
     const struct load_options *opt;
     struct load_result *result;
+    sonic_tls_context *tls;
     sonic_io *io;
     sonic_timer *pace, *clock;
     struct conn *conn;
@@ -324,6 +325,8 @@ set_up(struct load *l)
         err = sonic_timer_new(l->io, &l->pace);
     if (err == 0)
         err = sonic_timer_new(l->io, &l->clock);
+    if (err == 0 && o->proto == LINK_WS && strncmp(o->where, "wss", 3) == 0)
+        err = secure_client(l->io, "bench", &o->tls, &l->tls);
     return err;
 }
 
@@ -341,6 +344,7 @@ connect_all(struct load *l)
         c->link.events = &events;
         c->link.proto = l->opt->proto;
         c->link.text = l->opt->text;
+        c->link.tls = l->tls;
         c->link.deflate = &l->opt->deflate;
         c->link.raw_size = l->opt->size;
         link_connect(&c->link, l->io, l->opt->where);
@@ -368,6 +372,7 @@ load_run(const struct load_options *opt, struct load_result *result)
     for (unsigned i = 0; l.conn != NULL && i < opt->connections; i++)
         link_drop(&l.conn[i].link);
     sonic_io_free(l.io);
+    sonic_tls_context_free(l.tls);
     free(l.times);
     free(l.message);
     free(l.conn);

@@ -4,6 +4,7 @@
 
 #include "common.h"
 #include "link.h"
+#include "secure.h"
 
 struct load_options {
     enum link_proto proto;
@@ -19,6 +20,7 @@ struct load_options {
     enum sonic_backend backend;
     bool text;
     sonic_ws_deflate_options deflate; /* on: messages are of JSON */
+    struct secure_options tls;
 };
 
 struct load_result {

@@ -18,6 +18,7 @@ struct talk {
     const struct talk_options *opt;
     sonic_io *io;
     sonic_ws *ws;
+    sonic_tls_context *tls;
     sonic_timer *wait;
     sonic_signal *signal;
     sigset_t ends;
@@ -171,6 +172,7 @@ on_open(sonic_ws *ws, void *ud)
         fprintf(stderr, "connected to %s%s%s%s%s\n", t->opt->url,
                 sub != NULL ? ", subprotocol " : "", sub != NULL ? sub : "",
                 ext != NULL ? ", " : "", ext != NULL ? ext : "");
+    show_doubt(sonic_ws_next_layer(ws), t->opt);
     err = input_start(&t->input, t->io, on_input, t);
     if (err < 0)
         give_up(t, "cannot read standard input", err);
@@ -273,7 +275,12 @@ begin(struct talk *t)
     err = sonic_signal_new(t->io, &t->ends, &t->signal);
     if (err == 0)
         err = sonic_timer_new(t->io, &t->wait);
+    if (err == 0 && strncmp(t->opt->url, "wss", 3) == 0) {
+        err = secure_client(t->io, "connect", &t->opt->tls, &t->tls);
+        t->failed = err < 0; /* and it was said */
+    }
     wopt.queue_limit = QUEUE_LIMIT;
+    wopt.tls = t->tls;
     if (err == 0)
         err = sonic_ws_new(t->io, &wopt, &handler, t, &t->ws);
     if (err < 0)
@@ -313,14 +320,15 @@ talk(const struct talk_options *opt)
     }
     if (err == 0 && !t->over)
         err = run_io(t->io, RUN_BLOCKING);
-    if (err < 0)
+    if (err < 0 && (t == NULL || !t->failed))
         complain("connect", "%s", sonic_strerror(err));
-    else
+    else if (err == 0)
         status = judge(t);
     if (t != NULL) {
         input_stop(&t->input);
         sonic_ws_free(t->ws);
         sonic_io_free(t->io);
+        sonic_tls_context_free(t->tls);
         free(t->line);
         free(t);
     }

@@ -5,6 +5,7 @@
 #include <sonicio/websocket.h>
 
 #include "common.h"
+#include "secure.h"
 
 enum { TALK_LIST = 64 }; /* headers, subprotocols */
 
@@ -17,6 +18,7 @@ struct talk_options {
     uint64_t count; /* 0: any number */
     int64_t wait;   /* after the end of the input; negative: for the count */
     bool binary, quiet;
+    struct secure_options tls;
 };
 
 /* Talk until it is over: the exit status. */
@@ -28,6 +30,8 @@ void show_raw(const void *data, size_t len);
 void show_dump(const void *data, size_t len);
 /* Closed in good order, with a code that is no complaint. */
 bool went_well(const sonic_ws_close_record *why);
+/* What is wrong with a certificate that was taken all the same. */
+void show_doubt(const sonic_stream *stream, const struct talk_options *opt);
 /* How it ended, one line on stderr; what went wrong even when quiet. */
 void show_close(const sonic_ws_close_record *why,
                 const struct talk_options *opt);

@@ -110,6 +110,17 @@ show_failure(const sonic_ws_close_record *why, const struct talk_options *opt)
     }
     complain("connect", "cannot connect to %s%s: %s%s", opt->url, through,
              status, words);
+    if (secure_advice(why->error) != NULL)
+        complain("connect", "%s", secure_advice(why->error));
+}
+
+void
+show_doubt(const sonic_stream *stream, const struct talk_options *opt)
+{
+    if (!opt->quiet && sonic_stream_is_tls(stream) &&
+        sonic_tls_verify_result(stream) < 0)
+        fprintf(stderr, "the server is not verified: %s\n",
+                sonic_tls_reason(stream));
 }
 
 void
