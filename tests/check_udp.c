@@ -359,6 +359,145 @@ START_TEST(cancelled_and_closed)
 }
 END_TEST
 
+static int
+ask(const sonic_udp *u, int level, int name)
+{
+    socklen_t len = sizeof(int);
+    int v = -1;
+
+    ck_assert_int_eq(getsockopt(sonic_udp_fd(u), level, name, &v, &len), 0);
+    return v;
+}
+
+/* Whatever is asked for is there, or the call fails. */
+START_TEST(options)
+{
+    struct udp_rig r;
+    sonic_udp_options o = SONIC_UDP_OPTIONS_INIT;
+    sonic_socket_options s = SONIC_SOCKET_OPTIONS_INIT;
+    char name[IFNAMSIZ] = "";
+    socklen_t len = sizeof name;
+    bool v4;
+    sonic_udp *u;
+
+    udp_open(&r, _i);
+    v4 = r.family == AF_INET;
+    s.reuse_addr = s.reuse_port = SONIC_ON;
+    s.receive_buffer = s.send_buffer = 8192;
+    s.ttl = 9;
+    s.tos = 16;
+    s.device = "lo";
+    o.socket = &s;
+    o.broadcast = v4 ? SONIC_ON : SONIC_DEFAULT;
+    u = udp_bound(&r, &o);
+    ck_assert_int_eq(ask(u, SOL_SOCKET, SO_REUSEADDR), 1);
+    ck_assert_int_eq(ask(u, SOL_SOCKET, SO_REUSEPORT), 1);
+    ck_assert_int_eq(ask(u, SOL_SOCKET, SO_RCVBUF), 16384);
+    ck_assert_int_eq(ask(u, SOL_SOCKET, SO_SNDBUF), 16384);
+    ck_assert_int_eq(ask(u, SOL_SOCKET, SO_BROADCAST), v4);
+    ck_assert_int_eq(v4 ? ask(u, IPPROTO_IP, IP_TTL)
+                        : ask(u, IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+                     9);
+    ck_assert_int_eq(v4 ? ask(u, IPPROTO_IP, IP_TOS)
+                        : ask(u, IPPROTO_IPV6, IPV6_TCLASS),
+                     16);
+    ck_assert_int_eq(
+        getsockopt(sonic_udp_fd(u), SOL_SOCKET, SO_BINDTODEVICE, name, &len),
+        0);
+    ck_assert_str_eq(name, "lo");
+    s.ttl = 10;
+    s.device = NULL;
+    ck_assert_int_eq(sonic_udp_set_options(u, &s), 0);
+    ck_assert_int_eq(v4 ? ask(u, IPPROTO_IP, IP_TTL)
+                        : ask(u, IPPROTO_IPV6, IPV6_UNICAST_HOPS),
+                     10);
+    s.no_delay = SONIC_ON; /* TCP's */
+    ck_assert_int_eq(sonic_udp_set_options(u, &s), SONIC_EOPTION);
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, r.host, &o, &u), SONIC_EOPTION);
+    s.no_delay = SONIC_DEFAULT;
+    s.v6_only = SONIC_ON;
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, r.host, &o, &u),
+                     v4 ? SONIC_EOPTION : 0);
+    if (!v4)
+        ck_assert_int_eq(ask(u, IPPROTO_IPV6, IPV6_V6ONLY), 1);
+    udp_close(&r);
+}
+END_TEST
+
+START_TEST(adopted_and_any)
+{
+    struct udp_rig r;
+    sonic_address a;
+    sonic_udp *u, *any, *v4;
+    int fd[2];
+
+    udp_open(&r, _i);
+    fd[0] = socket(r.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(sonic_udp_adopt(r.rig.io, fd[0], NULL, &u), 0);
+    ck_assert_int_eq(sonic_udp_family(u), r.family);
+    rig_pair(fd);
+    ck_assert_int_eq(sonic_udp_adopt(r.rig.io, fd[0], NULL, &u),
+                     SONIC_EADDRESS);
+    close(fd[0]);
+    close(fd[1]);
+    ck_assert_int_eq(sonic_udp_adopt(r.rig.io, 0x7fff, NULL, &u), -EBADF);
+    /* both families on one socket */
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, NULL, NULL, &any), 0);
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, "udp4:127.0.0.1:0", NULL, &v4), 0);
+    if (sonic_udp_family(any) == AF_INET6) {
+        struct udp_got got = {0};
+
+        a = udp_where(v4);
+        sonic_udp_lend(v4, on_udp_lend, &got);
+        ck_assert_int_eq(sonic_udp_send(any, &a, "4", 1), 0);
+        RIG_UNTIL(&r.rig, got.n == 1);
+        a = udp_where(any);
+        ck_assert_uint_eq(sonic_address_port(&got.from),
+                          sonic_address_port(&a));
+    }
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, "tcp:127.0.0.1:0", NULL, &u),
+                     SONIC_EADDRESS);
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, "unix:x", NULL, &u),
+                     SONIC_EADDRESS);
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, ":7", NULL, &u), SONIC_EADDRESS);
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, NULL, NULL, &u), SONIC_EADDRESS);
+    udp_close(&r);
+}
+END_TEST
+
+/* From an address and a port of its own. */
+START_TEST(dialled_from)
+{
+    struct udp_rig r;
+    sonic_udp_options o = SONIC_UDP_OPTIONS_INIT;
+    sonic_socket_options s = SONIC_SOCKET_OPTIONS_INIT;
+    sonic_udp *server, *u;
+    sonic_address free_one, a;
+    char text[SONIC_ADDRESS_TEXT], to[SONIC_ADDRESS_TEXT];
+
+    udp_open(&r, _i);
+    server = udp_bound(&r, NULL);
+    free_one = udp_nobody(&r);
+    sonic_address_format(&free_one, text, sizeof text);
+    a = udp_where(server);
+    sonic_address_format(&a, to, sizeof to);
+    s.bind = text;
+    o.socket = &s;
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, to, &o, &u), 0);
+    a = udp_where(u);
+    ck_assert(udp_same_address(&a, &free_one));
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, to, &o, &u), -EADDRINUSE);
+    s.bind = "nonsense";
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, to, &o, &u), SONIC_EOPTION);
+    s.bind = r.family == AF_INET ? "[::1]:0" : "127.0.0.1:0";
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, to, &o, &u), SONIC_EOPTION);
+    s.bind = ":0";
+    ck_assert_int_eq(sonic_udp_dial(r.rig.io, to, &o, &u), 0);
+    ck_assert_int_eq(sonic_udp_new(r.rig.io, r.host, &o, &u), SONIC_EOPTION);
+    udp_close(&r);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -373,6 +512,9 @@ main(void)
     udp_add(tc, nobody_at_the_port);
     udp_add(tc, refusals);
     udp_add(tc, cancelled_and_closed);
+    udp_add(tc, options);
+    udp_add(tc, adopted_and_any);
+    udp_add(tc, dialled_from);
     suite_add_tcase(suite, tc);
     return rig_main(suite);
 }
