@@ -4,14 +4,15 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "support/rig.h"
 
-/* A gate in the way of pread: a call that has come in stays there until it is
- * opened. */
+/* A gate in the way of pread, and of open: a call that has come in stays there
+ * until it is opened. */
 static struct gate {
     pthread_mutex_t lock;
     pthread_cond_t moved;
@@ -19,11 +20,9 @@ static struct gate {
     bool open;
 } gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, false};
 
-static ssize_t
-gated_pread(int fd, void *buf, size_t len, int64_t off, void *ud)
+static void
+pass_gate(void)
 {
-    struct hook *h = ud;
-
     pthread_mutex_lock(&gate.lock);
     gate.inside++;
     pthread_cond_broadcast(&gate.moved);
@@ -31,7 +30,24 @@ gated_pread(int fd, void *buf, size_t len, int64_t off, void *ud)
         pthread_cond_wait(&gate.moved, &gate.lock);
     gate.inside--;
     pthread_mutex_unlock(&gate.lock);
+}
+
+static ssize_t
+gated_pread(int fd, void *buf, size_t len, int64_t off, void *ud)
+{
+    struct hook *h = ud;
+
+    pass_gate();
     return h->below->pread(fd, buf, len, off, h->below->ud);
+}
+
+static int
+gated_open(const char *path, int flags, unsigned mode, void *ud)
+{
+    struct hook *h = ud;
+
+    pass_gate();
+    return h->below->open(path, flags, mode, h->below->ud);
 }
 
 static void
@@ -382,6 +398,88 @@ START_TEST(stopped_while_waiting)
 }
 END_TEST
 
+/* ---- opening ---------------------------------------------------------- */
+
+struct opened {
+    unsigned calls;
+    int err;
+    sonic_file *file;
+};
+
+static void
+on_open(sonic_file *f, int err, size_t n, void *ud)
+{
+    struct opened *o = ud;
+
+    ck_assert_uint_eq(n, 0);
+    ck_assert_int_eq(f == NULL, err < 0);
+    o->calls++;
+    o->err = err;
+    o->file = f;
+}
+
+START_TEST(opened_elsewhere)
+{
+    struct rig r;
+    struct opened o = {0};
+    char c[4];
+
+    rig_open(&r, _i);
+    sonic_file_async_open(r.io, "/proc/self/exe", O_RDONLY, 0, NULL, on_open,
+                          &o);
+    ck_assert_uint_eq(o.calls, 0);
+    ck_assert_uint_eq(sonic_io_pending(r.io), 1);
+    RIG_UNTIL(&r, o.calls == 1);
+    ck_assert_int_eq(o.err, 0);
+    ck_assert_int_eq(sonic_file_read(o.file, c, 4, NULL), 0);
+    ck_assert_mem_eq(c, "\177ELF", 4);
+    sonic_file_free(o.file);
+    sonic_file_async_open(r.io, "/dev/null", O_RDONLY, 0, NULL, on_open, &o);
+    RIG_UNTIL(&r, o.calls == 2);
+    ck_assert_int_eq(sonic_file_read(o.file, c, 4, NULL), SONIC_EOF);
+    sonic_file_free(o.file);
+    sonic_file_async_open(r.io, "/nowhere", O_RDONLY, 0, NULL, on_open, &o);
+    RIG_UNTIL(&r, o.calls == 3);
+    ck_assert_int_eq(o.err, -ENOENT);
+    sonic_file_async_open(r.io, "/", O_RDONLY, 0, NULL, on_open, &o);
+    RIG_UNTIL(&r, o.calls == 4);
+    ck_assert_int_eq(o.err, -EISDIR);
+    for (unsigned long n = 1; n <= 2; n++) {
+        hook_mem_fail_nth(&r.hook, n);
+        sonic_file_async_open(r.io, "/", O_RDONLY, 0, NULL, on_open, &o);
+        ck_assert_uint_eq(o.calls, 4 + n);
+        ck_assert_int_eq(o.err, -ENOMEM);
+    }
+    ck_assert_uint_eq(sonic_io_pending(r.io), 0);
+    rig_close(&r);
+}
+END_TEST
+
+/* Nobody's memory is lent to it: the io does not wait. */
+START_TEST(the_io_ends_while_opening)
+{
+    struct rig r;
+    struct opened o[5] = {{0}};
+
+    rig_open(&r, _i);
+    r.hook.sys.open = gated_open;
+    gate.open = false;
+    for (int i = 0; i < 5; i++) /* four threads, and one that must wait */
+        sonic_file_async_open(r.io, "/dev/null", O_RDONLY, 0, NULL, on_open,
+                              &o[i]);
+    await_inside(4);
+    sonic_io_free(r.io);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_uint_eq(o[i].calls, 1);
+        ck_assert_int_eq(o[i].err, -ECANCELED);
+    }
+    open_gate();
+    while (hook_leaked(&r.hook) > 0 || rig_open_fds() != r.fds)
+        sched_yield(); /* until the threads have cleaned up */
+    rig_closed(&r);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -399,6 +497,8 @@ main(void)
     rig_add(tc, the_io_ends_with_a_pipe);
     rig_add(tc, the_io_goes_in_a_callback);
     rig_add(tc, stopped_while_waiting);
+    rig_add(tc, opened_elsewhere);
+    rig_add(tc, the_io_ends_while_opening);
     suite_add_tcase(s, tc);
     return rig_main(s);
 }

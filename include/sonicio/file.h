@@ -45,14 +45,23 @@ typedef void sonic_file_fn(sonic_file *file, int err, size_t n, void *ud);
  *          O_CLOEXEC, O_NOCTTY and O_NONBLOCK are always set
  *   mode   permissions of a file that is made
  *   opt    may be NULL
- * The call itself blocks as open(2) does.  A FIFO opened for reading is at its
- * end until somebody has opened it for writing.
- * ERRORS  those of open(2); -EISDIR, a directory, however it is opened;
- * -ENOMEM; SONIC_ECLOSED, the io; SONIC_EOPTION. */
+ * The call itself blocks as open(2) does; see async_open.  A FIFO opened for
+ * reading is at its end until somebody has opened it for writing. ERRORS  those
+ * of open(2); -EISDIR, a directory, however it is opened; -ENOMEM;
+ * SONIC_ECLOSED, the io; SONIC_EOPTION. */
 SONIC_API SONIC_MUST_CHECK int sonic_file_open(sonic_io *io, const char *path,
                                                int flags, unsigned mode,
                                                const sonic_file_options *opt,
                                                sonic_file **out);
+/* sonic_file_async_open - the same on the other thread
+ *
+ *   path  copied
+ *   cb    its file is the new one, and NULL with an error
+ * ERRORS, given to cb: as open; -ECANCELED, the io's end. */
+SONIC_API void sonic_file_async_open(sonic_io *io, const char *path, int flags,
+                                     unsigned mode,
+                                     const sonic_file_options *opt,
+                                     sonic_file_fn *cb, void *ud);
 /* sonic_file_adopt - a file over a descriptor that is open already.  It belongs
  * to the file when 0 is returned, and stays the caller's on error. */
 SONIC_API SONIC_MUST_CHECK int sonic_file_adopt(sonic_io *io, int fd,

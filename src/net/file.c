@@ -132,6 +132,10 @@ run(struct sonic__object *o)
     sonic_io *io = o->io;
     struct sonic__file_op *op;
 
+    if (f->opening != NULL) {
+        sonic__file_opened(f);
+        return;
+    }
     if (f->running != NULL) {
         if (!f->work->out) {
             collect(f);
@@ -191,8 +195,8 @@ destroy(struct sonic__object *o)
     sonic__free(o->io, f, sizeof *f);
 }
 
-static int
-make(sonic_io *io, const sonic_file_options *opt, sonic_file **out)
+int
+sonic__file_make(sonic_io *io, const sonic_file_options *opt, sonic_file **out)
 {
     static const struct sonic__class file_class = {
         .name = "file",
@@ -221,8 +225,8 @@ make(sonic_io *io, const sonic_file_options *opt, sonic_file **out)
 }
 
 /* Regular files and disks have a position and a thread; others are streams. */
-static int
-attach(sonic_file *f, int fd)
+int
+sonic__file_attach(sonic_file *f, int fd)
 {
     const sonic_sys *sys = f->object.io->sys;
     struct stat st;
@@ -247,43 +251,6 @@ attach(sonic_file *f, int fd)
     f->work->file = f;
     f->object.fd = fd;
     return 0;
-}
-
-int
-sonic_file_adopt(sonic_io *io, int fd, const sonic_file_options *opt,
-                 sonic_file **out)
-{
-    sonic_file *f;
-    int err = make(io, opt, &f);
-
-    if (err < 0)
-        return err;
-    err = attach(f, fd);
-    if (err < 0) {
-        sonic__object_free(&f->object);
-        return err;
-    }
-    *out = f;
-    return 0;
-}
-
-int
-sonic_file_open(sonic_io *io, const char *path, int flags, unsigned mode,
-                const sonic_file_options *opt, sonic_file **out)
-{
-    const int always = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    const sonic_sys *sys = io->sys;
-    int fd, err;
-
-    do
-        fd = sys->open(path, flags | always, mode, sys->ud);
-    while (fd == -EINTR);
-    if (fd < 0)
-        return fd;
-    err = sonic_file_adopt(io, fd, opt, out);
-    if (err < 0)
-        sys->close(fd, sys->ud);
-    return err;
 }
 
 /* ---- operations begin ------------------------------------------------- */

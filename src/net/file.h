@@ -1,6 +1,7 @@
 /* file.h - the inside of sonic_file
  *
  * file.c       its life, its queue, its callbacks: all on the loop
+ * file_open.c  opened, here or on the other thread
  * file_ops.c   the public operations
  * file_work.c  what the system is asked, on any thread
  */
@@ -61,11 +62,14 @@ struct sonic__file_list {
     struct sonic__file_op *head, **tail;
 };
 
+struct sonic__file_opening;
+
 struct sonic_file {
     struct sonic__object object;
-    sonic_stream *stream;           /* of a pipe or the like; else NULL */
-    struct sonic__file_work *work;  /* of a regular file; else NULL */
-    struct sonic__file_op *running; /* its job is out; it is in no list */
+    struct sonic__file_opening *opening; /* while it is; nobody has it yet */
+    sonic_stream *stream;                /* of a pipe or the like; else NULL */
+    struct sonic__file_work *work;       /* of a regular file; else NULL */
+    struct sonic__file_op *running;      /* its job is out; it is in no list */
     struct sonic__file_list queue, finished;
     struct sonic__file_op *spare;
     unsigned queued, max_queued; /* operations that have not completed */
@@ -83,6 +87,14 @@ int sonic__file_size_of(const sonic_sys *sys, int fd, int64_t *size);
 int sonic__file_work_new(sonic_io *io, int fd, bool append,
                          struct sonic__file_work **out);
 void sonic__file_work_free(struct sonic__file_work *w);
+/* An object without a file in it yet; a descriptor for one, which stays the
+ * caller's on error. */
+int sonic__file_make(sonic_io *io, const sonic_file_options *opt,
+                     sonic_file **out);
+int sonic__file_attach(sonic_file *f, int fd);
+/* The object's turn while it is being opened. */
+void sonic__file_opened(sonic_file *f);
+
 /* Queue an operation, or refuse it with err or for want of room. */
 void sonic__file_begin(sonic_file *f, int err, const struct sonic__file_io *io,
                        sonic_file_fn *cb, void *ud);
