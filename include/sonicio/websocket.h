@@ -205,7 +205,8 @@ typedef struct sonic_ws_deflate_options {
  * are copied. */
 typedef struct sonic_ws_options {
     size_t size;
-    uint64_t max_message;      /* payload bytes; default 16 MiB */
+    uint64_t max_message;      /* payload bytes, when inflated; default
+                                  16 MiB */
     size_t max_head;           /* bytes of the HTTP head; default 16 KiB */
     enum sonic_switch no_utf8; /* ON: do not check that text is UTF-8 */
     int64_t handshake_timeout; /* name, TCP, proxy, TLS and upgrade together;

@@ -86,12 +86,32 @@ begin(sonic_ws *ws, uint8_t opcode)
     m->utf8 = SONIC__UTF8_OK;
     m->whole = ws->parser.delivery == SONIC__WS_WHOLE;
     m->begun = m->ended = m->any = false;
-    err = open_stream(ws);
-    if (err == 0)
-        err = sonic_io_borrow(ws->config->io, PART_LEAST, &m->buf);
+    return open_stream(ws);
+}
+
+/* Between its parts a message that has nothing to show has no buffer. */
+static int
+have_buffer(const sonic_ws *ws, struct sonic__ws_inflation *m)
+{
+    int err;
+
+    if (m->buf != NULL)
+        return 0;
+    err = sonic_io_borrow(ws->config->io, PART_LEAST, &m->buf);
     if (err == 0)
         set_room(m);
     return err;
+}
+
+static void
+spare_buffer(const sonic_ws *ws)
+{
+    struct sonic__ws_inflation *m = ws->codec->now;
+
+    if (m == NULL || m->have > 0 || m->buf == NULL)
+        return;
+    sonic_io_give_back(ws->config->io, m->buf);
+    m->buf = NULL;
 }
 
 /* Look at n new bytes. */
@@ -285,6 +305,8 @@ sonic__ws_inflate(sonic_ws *ws, const struct sonic__ws_sink *sink,
     bool last = (flags & SONIC__WS_LAST) != 0;
     int r = flags & SONIC__WS_FIRST ? begin(ws, opcode) : 0;
 
+    if (r == 0)
+        r = have_buffer(ws, ws->codec->now);
     if (r == 0) {
         struct sonic__ws_inflation *m = ws->codec->now;
         z_stream *z = stream_of(ws);
@@ -297,6 +319,8 @@ sonic__ws_inflate(sonic_ws *ws, const struct sonic__ws_sink *sink,
     }
     if (r < 0)
         sonic__ws_violated(ws, r);
+    else if ((ws->flags & SONIC__WS_DEFLATED) && ws->codec != NULL)
+        spare_buffer(ws);
 }
 
 #else

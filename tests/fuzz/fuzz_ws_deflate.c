@@ -64,6 +64,7 @@ reference(struct run *r, const uint8_t *p, size_t size, size_t *n)
 {
     static const uint8_t tail[4] = {0, 0, 0xff, 0xff};
     bool ended = false;
+    size_t before = 0;
 
     if (!r->takeover)
         inflateReset(&r->z);
@@ -72,6 +73,7 @@ reference(struct run *r, const uint8_t *p, size_t size, size_t *n)
     for (int part = 0; part < 2; part++) {
         if (part == 1 && (ended || size == 0))
             break; /* a final block is an end, and so is nothing */
+        before = r->z.avail_out;
         r->z.next_in = (Bytef *)(uintptr_t)(part == 0 ? p : tail);
         r->z.avail_in = part == 0 ? (uInt)size : sizeof tail;
         while (r->z.avail_in > 0) {
@@ -83,8 +85,10 @@ reference(struct run *r, const uint8_t *p, size_t size, size_t *n)
             if (ended)
                 inflateResetKeep(&r->z);
             if (r->z.avail_out == 0)
-                return part == 0 ? 1009 : 1007; /* the tail brings nothing */
+                return part == 0 ? 1009 : 1007;
         }
+        if (part == 1 && r->z.avail_out != before)
+            return 1007; /* the tail brings nothing, in what is not cut */
     }
     *n = r->limit + 1 - r->z.avail_out;
     if (!ended && size > 0 && r->z.data_type != 128)
