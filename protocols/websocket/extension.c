@@ -361,5 +361,5 @@ sonic__ws_extension_accept(const struct sonic__http_head *h, const char *window,
     struct negotiation n = {.wish = wish, .tracer = tracer, .out = out};
 
     negotiate(&n, h, window);
-    return n.state == S_FAILED ? SONIC_EWS_EXTENSION : 0;
+    return n.state == S_DONE ? 0 : SONIC_EWS_EXTENSION;
 }
