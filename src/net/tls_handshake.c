@@ -71,9 +71,13 @@ keep_protocol(struct sonic__tls *t)
 static int
 advance(struct sonic__tls *t)
 {
+    size_t before = t->position;
+
     do {
         int n, e;
 
+        if (t->out_error < 0)
+            return t->out_error;
         ERR_clear_error();
         sonic__tls_look(t);
         n = SSL_do_handshake(t->ssl);
@@ -90,7 +94,8 @@ advance(struct sonic__tls *t)
         if (t->in_error < 0)
             return t->in_error;
     } while (sonic__tls_arm(t));
-    return 0;
+    /* The peer answers what it gets: be told if it never gets this. */
+    return t->position != before ? sonic__tls_wait_for_taken(t) : 0;
 }
 
 /* Its outcome is known and may be told. */

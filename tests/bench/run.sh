@@ -156,6 +156,9 @@ echo "Load average $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null)," \
 ./bench_latency $quick || exit 1
 ./bench_idle $quick || exit 1
 ./bench_parts $quick || exit 1
+if test -x ./bench_tls; then # left out with --disable-tls
+    ./bench_tls $quick || exit 1
+fi
 ./bench_udp $quick || exit 1
 ./bench_packets $quick || exit 1
 if test -x ./bench_deflate; then
