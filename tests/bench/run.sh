@@ -117,9 +117,9 @@ serve()
 deflate()
 {
     set -- "$1" zlib plain deflate
-    for mode in $2 $3 $4; do
-        short=$(count ./bench_deflate "$1" $mode 640) || return 1
-        long=$(count ./bench_deflate "$1" $mode 1920) || return 1
+    for mode in "$2" "$3" "$4"; do
+        short=$(count ./bench_deflate "$1" "$mode" 640) || return 1
+        long=$(count ./bench_deflate "$1" "$mode" 1920) || return 1
         n=$(difference "$short" "$long") || return 1
         set -- "$@" "${n% *}"
     done
