@@ -306,27 +306,34 @@ START_TEST(heartbeats_and_the_end)
     ck_assert_int_eq(sonic_mold_pack(p, "a", 1, now), 0);
     sonic_mold_packer_tick(p, now += SECOND); /* as good as a heartbeat */
     sent("DAY 1 a\n");
+    ck_assert_int_eq(sonic_mold_pack(p, "A", 1, now), 0);
+    sonic_mold_packer_flush(p, now);
+    sonic_mold_packer_tick(p, now += SECOND);
+    sent("DAY 2 A\nDAY 3\n");
     ck_assert_int_eq(sonic_mold_pack(p, "b", 1, now), 0);
     sonic_mold_packer_end(p, now);
     sonic_mold_packer_end(p, now);
     sonic_mold_packer_flush(p, now);
-    sent("DAY 2 b\nDAY 3 end\n");
+    sent("DAY 3 b\nDAY 4 end\n");
     ck_assert_int_eq(sonic_mold_pack(p, "c", 1, now), SONIC_ESTATE);
     sonic_mold_packer_tick(p, now += SECOND);
     sonic_mold_packer_tick(p, now += SECOND);
-    sent("DAY 3 end\nDAY 3 end\n");
+    sent("DAY 4 end\nDAY 4 end\n");
     ck_assert(sonic_mold_packer_deadline(p) == INT64_MAX);
     sonic_mold_packer_tick(p, now += SECOND);
     ck_assert_int_eq(sonic_mold_pack(p, "c", 1, now), SONIC_ESTATE);
     sonic_mold_packer_flush(p, now);
     sonic_mold_packer_end(p, now);
     sent("");
+    ck_assert_uint_eq(sonic_mold_packer_next(p), 4);
+    ck_assert(sonic_mold_packer_deadline(p) == INT64_MAX);
     sonic_mold_packer_free(p);
     /* With nothing in the packet. */
     ck_assert_int_eq(sonic_mold_packer_new(&o, on_packet, NULL, &p), 0);
     sonic_mold_packer_flush(p, now);
     sonic_mold_packer_end(p, now);
     sent("DAY 1 end\n");
+    ck_assert_int_eq(sonic_mold_pack(p, "c", 1, now), SONIC_ESTATE);
     sonic_mold_packer_free(p);
 }
 END_TEST

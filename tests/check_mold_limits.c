@@ -73,12 +73,16 @@ START_TEST(a_snapshot_later)
     o.request_tries = 1;
     mold_begin(&w, &o, &mold_snapshooter);
     ck_assert_int_eq(sonic_mold_receiver_resume(w.r, 1, 0), SONIC_ESTATE);
+    ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_IDLE);
     mold_packet(&w, 0, 1, "a");
+    ck_assert_int_eq(sonic_mold_receiver_resume(w.r, 2, 0), SONIC_ESTATE);
+    ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_LEVEL);
     mold_packet(&w, 0, 5, "e");
     mold_pass(&w, 102 * MS);
     mold_expect(&w, "session DAY1 1\n1:a\ngap 2-4\nask 0 2-4\nsnapshot 2 6\n");
     ck_assert(sonic_mold_receiver_deadline(w.r) == INT64_MAX);
     mold_packet(&w, 0, 2, "b");
+    ck_assert_uint_eq(sonic_mold_receiver_held(w.r), 2);
     mold_packet(&w, 0, 8, "h");
     mold_heartbeat(&w, 0, 10);
     mold_pass(&w, SECOND);
@@ -152,6 +156,16 @@ START_TEST(too_late)
                         "end 3\n");
         mold_heartbeat(&w, 0, 1000);
         mold_packet(&w, 0, 1000, "x");
+        ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_ENDED);
+        mold_packet(&w, 0, 3, "x"); /* within the window, too */
+        ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_ENDED);
+        mold_packet(&w, 0, 5, "x");
+        ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_ENDED);
+        mold_heartbeat(&w, 0, 7);
+        ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_ENDED);
+        mold_packet(&w, 0, 1, "a"); /* long known */
+        ck_assert_uint_eq(sonic_mold_receiver_held(w.r), 0);
+        ck_assert_uint_eq(sonic_mold_receiver_newest(w.r), 3);
         ck_assert_int_eq(sonic_mold_receiver_resume(w.r, 3, w.now),
                          SONIC_ESTATE);
         ck_assert_int_eq(sonic_mold_receiver_state(w.r), SONIC_MOLD_ENDED);

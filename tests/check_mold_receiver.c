@@ -153,6 +153,7 @@ START_TEST(a_server_fills)
     ck_assert_uint_eq(s.requests, 5);
     ck_assert_uint_eq(s.asked, 3 + 2 + 3 + 2 + 2);
     ck_assert_uint_eq(s.feed[SONIC_MOLD_REPLY].used, 5);
+    ck_assert_uint_eq(s.feed[SONIC_MOLD_REPLY].duplicates, 1);
     ck_assert_int_eq(s.longest, 104 * MS);
     ck_assert(mold_end(&w));
 }

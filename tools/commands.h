@@ -9,6 +9,8 @@ extern const struct command connect_command;
 extern const struct command demo_command;
 extern const struct command echo_command;
 extern const struct command mcast_command;
+extern const struct command mold_command;
+extern const struct command soup_command;
 extern const struct command tables_command;
 
 #endif

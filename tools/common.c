@@ -2,11 +2,14 @@
 
 #include <inttypes.h>
 #include <langinfo.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <sonicio/signal.h>
 
 /* run_warm: polls without an event before it blocks, and for how long then.
  * About 10 ms of polling, so that a gap between two bursts stays warm. */
@@ -28,6 +31,31 @@ run_io(sonic_io *io, enum run_mode mode)
     else
         n = sonic_io_run(io);
     return n < 0 ? n : 0;
+}
+
+static void
+on_signal(sonic_signal *sig, int err, int signo, void *ud)
+{
+    (void)sig;
+    (void)signo;
+    if (err == 0)
+        sonic_io_stop(ud);
+}
+
+int
+stop_on_signal(sonic_io *io)
+{
+    sonic_signal *sig;
+    sigset_t set;
+    int err;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    err = sonic_signal_new(io, &set, &sig);
+    if (err == 0)
+        sonic_signal_async_wait(sig, on_signal, io);
+    return err;
 }
 
 void

@@ -26,6 +26,9 @@ void raise_descriptor_limit(void);
 
 int64_t monotonic_now(void);
 
+/* From now on SIGINT and SIGTERM stop the io. */
+int stop_on_signal(sonic_io *io);
+
 /* ---- figures ---------------------------------------------------------- */
 
 enum { GROUPED = 27 }; /* room for a grouped number */

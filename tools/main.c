@@ -11,8 +11,8 @@
 #include "commands.h"
 
 static const struct command *const commands[] = {
-    &demo_command,  &echo_command,  &connect_command,
-    &bench_command, &mcast_command, &tables_command,
+    &demo_command,  &echo_command, &connect_command, &bench_command,
+    &mcast_command, &mold_command, &soup_command,    &tables_command,
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -13,7 +13,7 @@ struct arg {
 typedef int fsm_act(sonic_mold_receiver *r, struct arg *a);
 static fsm_act act_begin, act_give_up, act_abandon, act_deliver, act_hold,
     act_miss, act_finish, act_fetch, act_skip, act_make_room, act_resume,
-    act_refuse, act_nothing, act_impossible;
+    act_refuse, act_duplicate, act_nothing, act_impossible;
 
 #define FSM_NAME "mold"
 #define FSM_DEF "mold/receiver.def"
@@ -485,9 +485,17 @@ act_refuse(sonic_mold_receiver *r, struct arg *a)
 }
 
 static int
-act_nothing(sonic_mold_receiver *r, struct arg *a)
+act_duplicate(sonic_mold_receiver *r, struct arg *a)
 {
     r->stats.feed[a->feed].duplicates += messages_of(&a->packet);
+    return 0;
+}
+
+static int
+act_nothing(sonic_mold_receiver *r, struct arg *a)
+{
+    (void)r;
+    (void)a;
     return 0;
 }
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Real programs, written elsewhere, talk to sonicio; and one that misbehaves.
 #
-# usage: run.sh [NAME...]   of: websockets ws curl nginx browser abuse excess;
-#                           all when none is given
+# usage: run.sh [NAME...]   of: websockets ws curl nginx browser abuse excess
+#                           tshark; all when none is given
 #
 # make check-interop runs it in the build directory, with top_srcdir set.  A
 # program that is not here is skipped, or with CI=true counts as a failure.
@@ -123,15 +123,28 @@ run_excess()
     program excess "$PYTHON" -B "$here/excess.py"
 }
 
+run_tshark()
+{
+    if ! command -v tshark >/dev/null; then
+        missing tshark "install tshark"
+        return
+    fi
+    if ! tshark -q -i lo -a duration:0 -w "$tmp/none" 2>"$tmp/why"; then
+        missing tshark "no permission to capture: $(tail -n 1 "$tmp/why")"
+        return
+    fi
+    program tshark "$PYTHON" -B "$here/tshark.py"
+}
+
 run_abuse()
 {
     program abuse "$PYTHON" -B "$here/abuse.py"
 }
 
-test $# -gt 0 || set -- websockets ws curl nginx browser abuse excess
+test $# -gt 0 || set -- websockets ws curl nginx browser abuse excess tshark
 for name in "$@"; do
     case $name in
-    websockets | ws | curl | nginx | browser | abuse | excess) ;;
+    websockets | ws | curl | nginx | browser | abuse | excess | tshark) ;;
     *) echo "run.sh: there is no $name" >&2 && exit 2 ;;
     esac
 done
