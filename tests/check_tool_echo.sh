@@ -166,7 +166,7 @@ if test "${DEFLATE-}" = yes; then
         expect "compressed$setting: end" 0 $status
     done
     for wrong in level=0 level=10 window=7 window=16 memory=x threshold= \
-        "" fast shared,,; do
+        "" fast "shared,,"; do
         status=0
         "$tool" echo "--deflate=$wrong" >"$tmp/out" 2>"$tmp/err" || status=$?
         expect "--deflate=$wrong: status" 2 $status
