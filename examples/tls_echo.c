@@ -64,12 +64,15 @@ on_accept(sonic_listener *listener, int err, sonic_stream *peer, void *ud)
     sonic_tls_context *ctx = ud;
     sonic_stream *tls;
 
+    if (err == SONIC_ECLOSED || err == -ECANCELED) { /* the io ends */
+        sonic_tls_context_free(ctx);
+        return;
+    }
     if (err == 0 && sonic_tls_new(ctx, peer, NULL, &tls) == 0)
         sonic_tls_async_handshake(tls, on_handshake, NULL);
     else if (err == 0)
         sonic_stream_free(peer);
-    if (err != SONIC_ECLOSED && err != -ECANCELED)
-        sonic_listener_async_accept(listener, on_accept, ctx);
+    sonic_listener_async_accept(listener, on_accept, ctx);
 }
 
 static int
@@ -87,14 +90,17 @@ serve(sonic_io *io, const char *address, const sonic_tls_certificate *cert,
     opt.n_certificates = 1;
     err = sonic_tls_context_new(io, SONIC_TLS_SERVER, &opt, &ctx, why,
                                 sizeof why);
-    if (err < 0)
+    if (err < 0) {
         fprintf(stderr, "%s\n", why);
-    if (err == 0)
-        err = sonic_listener_new(io, address, NULL, &listener);
+        return err;
+    }
+    err = sonic_listener_new(io, address, NULL, &listener);
     if (err == 0)
         err = sonic_listener_address(listener, &at);
-    if (err < 0)
+    if (err < 0) {
+        sonic_tls_context_free(ctx);
         return err;
+    }
     sonic_address_format(&at, bound, SONIC_ADDRESS_TEXT);
     printf("listening on %s\n", bound);
     sonic_listener_async_accept(listener, on_accept, ctx);
@@ -134,12 +140,14 @@ ask(sonic_io *io, const sonic_tls_context_options *trust, const char *address,
     sonic_stream *s;
     int err = sonic_tls_context_new(io, SONIC_TLS_CLIENT, trust, &ctx, NULL, 0);
 
-    if (err < 0 || (err = sonic_stream_new(io, &s)) < 0)
-        return err;
-    err = sonic_stream_connect(s, address, NULL);
     if (err < 0)
-        return err; /* s goes with the io */
-    err = secure(ctx, s, host, &s);
+        return err;
+    err = sonic_stream_new(io, &s);
+    if (err == 0)
+        err = sonic_stream_connect(s, address, NULL); /* s goes with the io */
+    if (err == 0)
+        err = secure(ctx, s, host, &s);
+    sonic_tls_context_free(ctx); /* the stream keeps what it needs of it */
     if (err < 0)
         return err;
     printf("%s, %s\n", sonic_tls_version_name(s), sonic_tls_cipher_name(s));
