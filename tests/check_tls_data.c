@@ -425,6 +425,7 @@ main(void)
     Suite *suite = suite_create("tls_data");
     TCase *tc = tcase_create("tls_data");
 
+    tcase_set_timeout(tc, 120); /* thousands of handshakes */
     tcase_add_unchecked_fixture(tc, kit_open, kit_close);
     tcase_add_loop_test(tc, cut_at_every_byte, 0, 2);
     tcase_add_loop_test(tc, large_both_ways, 0, 2 * RIG_BACKENDS);

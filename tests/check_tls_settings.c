@@ -462,6 +462,37 @@ START_TEST(key_log)
 }
 END_TEST
 
+/* Who asks for the kernel's help is told why it does not come. */
+START_TEST(ktls_says_why_not)
+{
+    const char *why;
+
+    open_rig();
+    shake(0, 0);
+    ck_assert_str_eq(sonic_tls_ktls(e.client), "not asked for");
+    kit_end(&e);
+    co.ktls = SONIC_ON;
+    shake(0, 0); /* over a socket pair */
+    ck_assert_str_eq(sonic_tls_ktls(e.client), "the stream below is not TCP");
+    kit_end(&e);
+    for (int i = 0; i < 2; i++) {
+        sonic_tls_context *c = kit_context(r.io, SONIC_TLS_CLIENT, &co),
+                          *s = kit_server(r.io);
+
+        hook_fail(&r.hook, HOOK_setsockopt, i == 0 ? -ENOENT : -EBUSY, 1);
+        kit_shake(&r, &e, 1, c, s, NULL, 0, 0);
+        why = sonic_tls_ktls(e.client);
+        ck_assert_str_eq(why, i == 0 ? "the kernel has no tls module"
+                                     : "the kernel refuses it for this socket");
+        kit_talk(&r, &e);
+        kit_end(&e);
+        sonic_tls_context_free(c);
+        sonic_tls_context_free(s);
+    }
+    rig_close(&r);
+}
+END_TEST
+
 /* ---- renegotiation ---------------------------------------------------- */
 
 /* A client of OpenSSL alone asks for it, TLS 1.2: it is told no. */
@@ -522,6 +553,7 @@ main(void)
     tcase_add_loop_test(tc, sessions_are_remembered, 0, 2);
     tcase_add_loop_test(tc, sessions_travel, 0, 2);
     tcase_add_loop_test(tc, key_log, 0, 2);
+    tcase_add_test(tc, ktls_says_why_not);
     tcase_add_test(tc, no_renegotiation);
     suite_add_tcase(suite, tc);
     return rig_main(suite);

@@ -104,7 +104,8 @@ typedef struct sonic_tls_context_options {
     enum sonic_switch key_log_env; /* ON: to the file that the environment
                                       names in SSLKEYLOGFILE, if it does */
 
-    enum sonic_switch ktls; /* encryption by the kernel; default off */
+    enum sonic_switch ktls; /* encryption by the kernel; default off.  This
+                               version only finds out whether it could */
 } sonic_tls_context_options;
 
 #define SONIC_TLS_CONTEXT_OPTIONS_INIT                                         \
@@ -234,7 +235,8 @@ SONIC_API const char *sonic_tls_reason(const sonic_stream *tls);
 /* Was a session resumed?  Then no certificates were sent. */
 SONIC_API bool sonic_tls_resumed(const sonic_stream *tls);
 
-/* "active", or why the kernel does not encrypt.  Constant. */
+/* "active", which this version never is, or why the kernel does not encrypt:
+ * "not asked for", "the kernel has no tls module" …  Constant. */
 SONIC_API const char *sonic_tls_ktls(const sonic_stream *tls);
 
 /* sonic_tls_export_session - a client's session, for sonic_tls_options.session

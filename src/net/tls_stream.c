@@ -1,6 +1,8 @@
 /* The life of a TLS stream. */
 #include "net/tls.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 /* Nobody reads and nothing waits to be written: the stream below need not be
@@ -164,6 +166,29 @@ refusal(const sonic_tls_context *ctx, const sonic_stream *below)
     return 0;
 }
 
+/* Would the kernel encrypt?  Nothing hands it the keys yet: that cannot be
+ * tried where this was written, and what is not tried with keys is not done. */
+static const char *
+why_not_ktls(const struct sonic__tls *t)
+{
+    const sonic_sys *sys = t->ctx->sys;
+    int fd = t->below->object.fd, protocol = 0, err;
+    socklen_t n = sizeof protocol;
+
+    if (t->ctx->opt.ktls != SONIC_ON)
+        return "not asked for";
+    if (fd < 0 ||
+        sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &n, sys->ud) <
+            0 ||
+        protocol != IPPROTO_TCP)
+        return "the stream below is not TCP";
+    err = sys->setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 3, sys->ud);
+    if (err == -ENOENT)
+        return "the kernel has no tls module";
+    return err < 0 ? "the kernel refuses it for this socket"
+                   : "this version of sonicio does not use it";
+}
+
 static int
 set_up(struct sonic__tls *t, const sonic_tls_options *opt)
 {
@@ -208,8 +233,7 @@ sonic_tls_new(sonic_tls_context *ctx, sonic_stream *below,
     t->ctx = ctx;
     ctx->refs++;
     t->below = below;
-    t->ktls = ctx->opt.ktls == SONIC_ON ? "not implemented for this stream"
-                                        : "not asked for";
+    t->ktls = why_not_ktls(t);
     err = set_up(t, opt != NULL ? opt : &defaults);
     if (err < 0) {
         t->below = NULL; /* stays the caller's */
