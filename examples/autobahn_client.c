@@ -70,7 +70,7 @@ converse(sonic_io *io, const char *url, struct run *r)
     err = sonic_io_run(io);
     sonic_io_restart(io);
     if (err >= 0 && sonic_ws_why_closed(ws, &why) == 0 &&
-        why.layer < SONIC_WS_LAYER_PROTOCOL)
+        why.state < SONIC_WS_OPEN)
         err = why.error; /* it was never open */
     sonic_ws_free(ws);
     return err < 0 ? err : 0;

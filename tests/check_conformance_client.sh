@@ -42,4 +42,22 @@ for way in "--takeover 1 --threshold 1 --send parts" \
         "$subject" client @URL@ $way
 done
 
+# Over TLS; whom to trust is OpenSSL's own business.
+if test $has_tls = yes; then
+    SSL_CERT_FILE=$tmp/cert.crt
+    export SSL_CERT_FILE
+    for backend in epoll poll; do
+        "$tool" echo --help | grep -q "$backend" || continue
+        SONIC_BACKEND=$backend
+        export SONIC_BACKEND
+        play "examples/autobahn_client, TLS, $backend" --tls "$tmp/cert" \
+            client 127.0.0.1:0 $over_tls -- "$example" @URL@ sonicio
+    done
+    unset SONIC_BACKEND
+    for way in "--deliver chunk" "--deliver read --send parts"; do
+        play "a client with $way, TLS" --tls "$tmp/cert" \
+            client 127.0.0.1:0 $over_tls -- "$subject" client @URL@ $way
+    done
+fi
+
 finish

@@ -60,6 +60,24 @@ for way in "--takeover 1 --peer-takeover 1 --threshold 1" \
     end_server
 done
 
+# Over TLS.
+if test $has_tls = yes; then
+    for backend in epoll poll; do
+        "$tool" echo --help | grep -q "$backend" || continue
+        start_echo --listen 127.0.0.1:0 --backend $backend $deflate \
+            --tls-cert "$tmp/cert.crt" --tls-key "$tmp/cert.key"
+        play "sonicio echo, TLS, $backend" --tls "$tmp/cert" \
+            server "$address" $over_tls
+        end_server
+    done
+    for way in "--deliver chunk" "--deliver into --send async"; do
+        start_subject 127.0.0.1:0 --cert "$tmp/cert" $way
+        play "echo with $way, TLS" --tls "$tmp/cert" \
+            server "$address" $over_tls
+        end_server
+    done
+fi
+
 # The runner finds what is wrong.
 start_echo --listen 127.0.0.1:0
 seen=$((seen + 1))

@@ -34,6 +34,9 @@ play_concerns(const struct setup *s, const struct test_case *t)
         return false;
     if (!s->deflate && setting(t, s->server ? "offer" : "answer") != NULL)
         return false;
+    if (s->tls == NULL &&
+        (setting(t, "cipher") != NULL || setting(t, "tls") != NULL))
+        return false;
     return s->full || setting(t, "full") == NULL;
 }
 
@@ -137,12 +140,15 @@ open_it(struct play *p)
     p->answer = setting(p->test, "answer");
     p->raw = setting(p->test, "raw") != NULL;
     p->wire.deadline = clock_now() + p->setup->patience;
-    if (!p->setup->server)
+    if (!p->setup->server) {
+        tls_settings(p, NULL, setting(p->test, "cipher"));
         return shake_as_server(p);
+    }
     fd = wire_dial(p->setup->address);
     if (fd < 0)
         return play_wrong(p, "cannot connect to %s", p->setup->address);
     wire_open(&p->wire, fd, p->setup->step);
+    tls_settings(p, setting(p->test, "tls"), setting(p->test, "cipher"));
     if (p->setup->tls != NULL &&
         !wire_secure(&p->wire, p->setup->tls, "localhost"))
         return play_wrong(p, "TLS: %s", p->wire.why);

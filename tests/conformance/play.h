@@ -11,7 +11,11 @@
  *   upgraded                the answer is right, and frames follow
  *   refused                 the peer ends without having sent a frame
  *
- *   chop N, cipher N        send in pieces of N bytes (TLS: of its bytes)
+ *   chop N                  send in pieces of N bytes
+ *   cipher N                the same of TLS's own bytes, from its handshake on
+ *   tls 1.2|1.3             that version, and no other; both only over TLS
+ *   rekey, renegotiate      ask for new keys, for another handshake
+ *   hangup                  end TCP without a close_notify
  *   send [z] [nofin] [rsv=N] [form=7|16|64] [claim=N] [mask=wrong|zero]
  *        [split=N] OPCODE PAYLOAD
  *                           a frame; z compresses it, split makes it a message
@@ -109,5 +113,10 @@ void event_next(struct play *p, struct event *e);
 bool step_take(struct play *p, const char *line);
 bool send_step(struct play *p, const char *text);
 void send_forget(struct play *p);
+bool step_rekey(struct play *p, const char *text);
+bool step_renegotiate(struct play *p, const char *text);
+bool step_hangup(struct play *p, const char *text);
+/* Before the handshake; either may be NULL. */
+void tls_settings(struct play *p, const char *version, const char *pieces);
 
 #endif

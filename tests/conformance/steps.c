@@ -232,13 +232,6 @@ step_chop(struct play *p, const char *text)
     return flush(p);
 }
 
-static bool
-step_cipher(struct play *p, const char *text)
-{
-    p->wire.cipher_chop = strtoul(text, NULL, 10);
-    return true;
-}
-
 /* ---- handshakes made by hand ------------------------------------------- */
 
 /* A literal with @key@ and @accept@ in it. */
@@ -345,7 +338,11 @@ static const struct {
              {"bytes", step_bytes},
              {"flush", step_flush},
              {"chop", step_chop},
-             {"cipher", step_cipher},
+             {"cipher", step_nothing},
+             {"tls", step_nothing},
+             {"rekey", step_rekey},
+             {"renegotiate", step_renegotiate},
+             {"hangup", step_hangup},
              {"head", step_head},
              {"status", step_status},
              {"upgraded", step_upgraded},

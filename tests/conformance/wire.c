@@ -189,8 +189,8 @@ push(struct wire *w, const uint8_t *data, size_t len, size_t chop)
     return len == 0;
 }
 
-static bool
-push_cipher(struct wire *w)
+bool
+wire_push_cipher(struct wire *w)
 {
     char *data;
     long len = BIO_get_mem_data(w->to_net, &data);
@@ -214,7 +214,7 @@ push_plain(struct wire *w)
             w->deaf = true;
             return false;
         }
-        if (!push_cipher(w))
+        if (!wire_push_cipher(w))
             return false;
         at += n;
     }
@@ -244,6 +244,10 @@ wire_secure(struct wire *w, SSL_CTX *ctx, const char *host)
     BIO_set_mem_eof_return(w->from_net, -1);
     BIO_set_mem_eof_return(w->to_net, -1);
     SSL_set_bio(w->ssl, w->from_net, w->to_net);
+    if (w->version != 0 &&
+        (SSL_set_min_proto_version(w->ssl, w->version) != 1 ||
+         SSL_set_max_proto_version(w->ssl, w->version) != 1))
+        return false;
     if (host != NULL) {
         SSL_set_tlsext_host_name(w->ssl, host);
         SSL_set_connect_state(w->ssl);
@@ -253,10 +257,12 @@ wire_secure(struct wire *w, SSL_CTX *ctx, const char *host)
     for (;;) {
         int r = SSL_do_handshake(w->ssl), why = SSL_get_error(w->ssl, r);
 
-        if (!push_cipher(w) && w->end == WIRE_LATE)
+        if (!wire_push_cipher(w) && w->end == WIRE_LATE)
             return false;
-        if (r == 1)
+        if (r == 1) {
+            decrypt(w); /* what came along with the last of it */
             return true;
+        }
         if (why != SSL_ERROR_WANT_READ) {
             note_tls(w, "handshake");
             return false;
@@ -278,7 +284,7 @@ wire_finish(struct wire *w)
 {
     if (w->ssl != NULL && !w->deaf) {
         SSL_shutdown(w->ssl);
-        push_cipher(w);
+        wire_push_cipher(w);
     }
     shutdown(w->fd, SHUT_WR);
 }

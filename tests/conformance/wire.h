@@ -22,6 +22,7 @@ struct wire {
     struct bytes out;
     SSL *ssl;
     BIO *from_net, *to_net;
+    int version;   /* the only one that we speak; 0: any */
     char why[160]; /* what TLS says is wrong */
 };
 
@@ -35,6 +36,8 @@ void wire_finish(struct wire *w); /* no more from us: close_notify, FIN */
 
 /* Send what is in out.  False when the peer takes no more, or not in time. */
 bool wire_flush(struct wire *w);
+/* Send what TLS itself has to say. */
+bool wire_push_cipher(struct wire *w);
 /* Wait for more bytes: whether some came. */
 bool wire_fill(struct wire *w);
 /* At least n bytes that are not taken, or the end. */

@@ -111,7 +111,7 @@ class Server:
                                      stdout=subprocess.PIPE)
         atexit.register(self.kill)
         line = self.first_line(time.monotonic() + 20)
-        found = re.fullmatch(r"listening on (\S+) \((\w+)(, TLS)?\)\n", line)
+        found = re.fullmatch(r"listening on (\S+) \((\w+)( over TLS)?\)\n", line)
         if not found:
             raise AssertionError("the first line is %r" % line)
         self.address = found.group(1)

@@ -13,6 +13,10 @@ fi
 cases=$(echo "$top_srcdir"/tests/conformance/cases/*.cases)
 squeezed=$(echo "$top_srcdir"/tests/conformance/cases/1[23]-*.cases)
 plain=$(echo "$cases" | tr ' ' '\n' | grep -v '/1[23]-')
+# What differs over TLS; all of it when everything is asked for.
+over_tls=$(echo "$cases" | tr ' ' '\n' | grep -v handshake)
+test "${CONFORMANCE-}" = full ||
+    over_tls=$(echo "$over_tls" | grep -Ev '/(03|04|06|13)-')
 slow=1
 test -z "${SONIC_TEST_SLOW-}" || slow=20
 full=

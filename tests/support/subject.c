@@ -6,6 +6,7 @@
  *   --send send|parts|async|reserve
  *   --takeover 0|1, --peer-takeover 0|1, --bits N, --peer-bits N, --memory N,
  *   --level N, --threshold N         of permessage-deflate
+ *   --cert PREFIX                    a server's TLS, of PREFIX.crt and .key
  *
  * The server prints its address and echoes.  The client asks for a number of
  * cases, and for each, as the clients of Autobahn do; it goes on whatever
@@ -38,6 +39,8 @@ static struct {
     int cases;
     uint8_t *into;
     sonic_ws_deflate_options deflate;
+    const char *cert; /* prefix of a server's .crt and .key */
+    sonic_tls_context *tls;
 } s = {.deflate = SONIC_WS_DEFLATE_OPTIONS_INIT};
 
 static const char *const delivers[] = {"whole",      "chunk", "frame",
@@ -210,6 +213,7 @@ set_options(sonic_ws_options *opt)
 {
     opt->queue_limit = (size_t)128 << 20;
     opt->deflate = &s.deflate;
+    opt->tls = s.tls; /* a client's is the default one */
 }
 
 /* ---- the two roles ----------------------------------------------------- */
@@ -327,6 +331,22 @@ take_number(const char *name, int value)
     return true;
 }
 
+static int
+open_tls(void)
+{
+    sonic_tls_context_options opt = SONIC_TLS_CONTEXT_OPTIONS_INIT;
+    char crt[512], key[512];
+    sonic_tls_certificate cert = {.chain_file = crt, .key_file = key};
+
+    if (s.cert == NULL)
+        return 0;
+    snprintf(crt, sizeof crt, "%s.crt", s.cert);
+    snprintf(key, sizeof key, "%s.key", s.cert);
+    opt.certificates = &cert;
+    opt.n_certificates = 1;
+    return sonic_tls_context_new(s.io, SONIC_TLS_SERVER, &opt, &s.tls, NULL, 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -347,6 +367,8 @@ main(int argc, char **argv)
             s.deliver = (enum deliver)choice(delivers, argv[i + 1]);
         else if (strcmp(argv[i], "--send") == 0)
             s.send = (enum send)choice(sends, argv[i + 1]);
+        else if (strcmp(argv[i], "--cert") == 0)
+            s.cert = argv[i + 1];
         else if (!take_number(argv[i], atoi(argv[i + 1])))
             return 2;
     }
@@ -354,10 +376,13 @@ main(int argc, char **argv)
     s.into = malloc(INTO);
     err = s.into == NULL ? -ENOMEM : sonic_io_new(&s.io, NULL);
     if (err == 0)
+        err = open_tls();
+    if (err == 0)
         err = strcmp(argv[1], "server") == 0 ? be_server(argv[2], &handler)
                                              : be_client(argv[2], &handler);
     if (err < 0)
         fprintf(stderr, "subject: %s\n", sonic_strerror(err));
+    sonic_tls_context_free(s.tls);
     sonic_io_free(s.io);
     free(s.into);
     return err < 0;
