@@ -104,7 +104,7 @@ packet(sonic_mold_receiver *r, unsigned how, int64_t now, const uint8_t *p,
        size_t n)
 {
     unsigned feed = how & 8 ? SONIC_MOLD_REPLY : how & 1;
-    size_t len = how & 2 ? n : n + 18;
+    size_t len = how & 2 ? n : n > 2 ? n + 18 : SONIC_MOLD_HEADER;
     uint8_t *copy = malloc(len > 0 ? len : 1);
     size_t at = 0;
 
@@ -123,7 +123,6 @@ packet(sonic_mold_receiver *r, unsigned how, int64_t now, const uint8_t *p,
             copy[18] = 0xff;
         if (n > 2)
             memcpy(copy + at, p + 2, n - 2);
-        len = n > 2 ? at + n - 2 : at;
         if (n == 0)
             copy[19] = 0;
     } else if (n > 0) {
