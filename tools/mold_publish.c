@@ -280,6 +280,7 @@ make_server(struct publish *s)
     answerer.session = o->session != NULL ? o->session : "SONICIO";
     answerer.store = s->store;
     answerer.packet_max = o->packet_max;
+    answerer.packets = 32; /* long gaps are filled in one go */
     opt.address = o->servers[0];
     opt.answerer = &answerer;
     return sonic_mold_server_new(s->io, &opt, &s->server);

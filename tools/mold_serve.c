@@ -94,6 +94,7 @@ begin(struct serve *s)
     answerer.session = o->session != NULL ? o->session : "SONICIO";
     answerer.store = s->store;
     answerer.packet_max = o->packet_max;
+    answerer.packets = 32; /* long gaps are filled in one go */
     server.address = o->servers[0];
     server.answerer = &answerer;
     if (err == 0)
