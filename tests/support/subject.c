@@ -354,6 +354,9 @@ main(int argc, char **argv)
     int err;
 
     if (argc == 2 && strcmp(argv[1], "features") == 0) {
+#ifndef SONIC_WITHOUT_TLS
+        printf("tls ");
+#endif
         printf("%s\n", sonic_ws_can_deflate() ? "deflate" : "");
         return 0;
     }
