@@ -106,7 +106,9 @@ typedef struct sonic_ws_close_record {
 /* What happens on a connection.  Members may be NULL.  The table is borrowed,
  * and the same one may serve any number of connections.
  *
- * Exactly one of on_message, on_chunk and on_frame chooses how data comes. */
+ * Exactly one of on_message, on_chunk and on_frame chooses how data comes.
+ * With none of them, and no read operation pending, nobody takes what comes:
+ * the connection is not read, and pings wait unanswered, too. */
 typedef struct sonic_ws_handler {
     size_t size;
     void (*on_open)(sonic_ws *ws, void *ud);
