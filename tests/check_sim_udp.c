@@ -561,34 +561,9 @@ START_TEST(conversations_survive_every_world)
 }
 END_TEST
 
-START_TEST(every_call_may_fail)
-{
-    plan_fail_each(run, look, SONIC_SIM_ANY, (uint64_t)_i + 1);
-}
-END_TEST
-
-START_TEST(every_allocation_may_fail)
-{
-    plan_fail_each(run, look, SONIC_SIM_ALLOC, (uint64_t)_i + 1);
-}
-END_TEST
-
 int
 main(void)
 {
-    Suite *suite = suite_create("sim_udp");
-    TCase *tc = tcase_create("sessions");
-    SRunner *runner;
-    int failed;
-
-    tcase_set_timeout(tc, 0);
-    tcase_add_test(tc, conversations_survive_every_world);
-    tcase_add_loop_test(tc, every_call_may_fail, 0, FAIL_SEEDS);
-    tcase_add_loop_test(tc, every_allocation_may_fail, 0, FAIL_SEEDS);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return plan_main("sim_udp", conversations_survive_every_world, run, look,
+                     FAIL_SEEDS);
 }

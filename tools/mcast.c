@@ -68,37 +68,20 @@ mcast_fail(const char *what, int err)
     return EXIT_BAD;
 }
 
-static void
-on_signal(sonic_signal *sig, int err, int signo, void *ud)
-{
-    (void)sig;
-    (void)signo;
-    if (err == 0)
-        sonic_io_stop(ud);
-}
-
 int
 mcast_io(const struct mcast_options *o, sonic_io **io)
 {
     sonic_io_options opt = SONIC_IO_OPTIONS_INIT;
-    sonic_signal *sig;
-    sigset_t set;
     int err;
 
     opt.backend = o->backend;
     err = sonic_io_new(io, &opt);
     if (err < 0)
         return err;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    err = sonic_signal_new(*io, &set, &sig);
-    if (err < 0) {
+    err = stop_on_signal(*io);
+    if (err < 0)
         sonic_io_free(*io);
-        return err;
-    }
-    sonic_signal_async_wait(sig, on_signal, *io);
-    return 0;
+    return err;
 }
 
 static int

@@ -220,7 +220,7 @@ typedef struct sonic_ws_options {
     int64_t pong_timeout;      /* a pong must follow each ping within this time;
                                   default ping_interval */
     size_t low_water, high_water, queue_limit; /* bytes; see stream.h */
-    const char *const *subprotocols;           /* by preference */
+    const char *const *subprotocols;           /* by preference; at most 254 */
     size_t n_subprotocols;
     sonic_tls_context *tls; /* client: of wss URLs; NULL: a default one, that
                                trusts the system's authorities.  server: every

@@ -101,8 +101,8 @@ pack_all(struct packer *p, struct sonic__ws_config *c)
 static bool
 names_are_there(const sonic_ws_options *o)
 {
-    if (o->n_headers > STRINGS_MAX || o->n_subprotocols > STRINGS_MAX ||
-        o->n_origins > STRINGS_MAX)
+    if (o->n_headers > STRINGS_MAX || o->n_origins > STRINGS_MAX ||
+        o->n_subprotocols > SONIC__WS_OWN_SUBPROTOCOL)
         return false;
     for (size_t i = 0; i < o->n_headers; i++)
         if (o->headers[i].name == NULL || o->headers[i].value == NULL)

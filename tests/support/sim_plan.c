@@ -211,3 +211,42 @@ plan_fail_each(session_fn *run, session_fn *look, enum sonic_sim_call call,
     } while (p.forced > 0 && only == NULL);
     ck_assert(only != NULL || p.fail > FEW);
 }
+
+/* ---- a suite of them --------------------------------------------------- */
+
+static session_fn *suite_run, *suite_look;
+
+START_TEST(every_call_may_fail)
+{
+    plan_fail_each(suite_run, suite_look, SONIC_SIM_ANY, (uint64_t)_i + 1);
+}
+END_TEST
+
+START_TEST(every_allocation_may_fail)
+{
+    plan_fail_each(suite_run, suite_look, SONIC_SIM_ALLOC, (uint64_t)_i + 1);
+}
+END_TEST
+
+int
+plan_main(const char *name, const struct TTest *test, session_fn *run,
+          session_fn *look, int n)
+{
+    Suite *suite = suite_create(name);
+    TCase *tc = tcase_create("sessions");
+    SRunner *runner;
+    int failed;
+
+    suite_run = run;
+    suite_look = look;
+    tcase_set_timeout(tc, 0);
+    tcase_add_test(tc, test);
+    tcase_add_loop_test(tc, every_call_may_fail, 0, n);
+    tcase_add_loop_test(tc, every_allocation_may_fail, 0, n);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

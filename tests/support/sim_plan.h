@@ -56,4 +56,12 @@ void plan_seeds(session_fn *run, session_fn *look, uint64_t n);
 void plan_fail_each(session_fn *run, session_fn *look, enum sonic_sim_call call,
                     uint64_t seed);
 
+struct TTest; /* of libcheck: what START_TEST makes */
+
+/* A suite of these: `test` (which calls plan_seeds), then, with each of the
+ * first n seeds, every call and every allocation failing.  What main returns.
+ */
+int plan_main(const char *name, const struct TTest *test, session_fn *run,
+              session_fn *look, int n);
+
 #endif
