@@ -146,10 +146,12 @@ demo_print(const struct demo *d)
 
     demo_clear_screen(d);
     printf("A feed and its %u clients on one thread, one %s loop, over "
-           "loopback TCP.\n"
+           "loopback TCP%s%s.\n"
            "%u bytes a message, each checked for loss, order and content; "
            "%.1f s.\n\n",
            d->opt->clients, sonic_io_backend_name(d->io),
+           d->opt->tls ? " and TLS" : "",
+           d->opt->deflate.on == SONIC_ON ? ", WebSocket compressed" : "",
            (unsigned)d->opt->size, measured_seconds(d));
     print_rows(d, measured_seconds(d));
     if (h != NULL) {
