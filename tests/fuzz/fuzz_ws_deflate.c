@@ -256,8 +256,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sonic_ws_options opt = SONIC_WS_OPTIONS_INIT;
     sonic_io_options iopt = SONIC_IO_OPTIONS_INIT;
     struct run r = {0};
-    sonic_ws_server *server;
-    sonic_io *io;
+    sonic_ws_server *server = NULL;
+    sonic_io *io = NULL;
 
     if (size < SETTINGS)
         return 0;
