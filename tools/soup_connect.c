@@ -229,7 +229,7 @@ on_input(sonic_stream *in, int err, uint8_t *data, size_t len, void *ud)
     size_t n;
 
     f->reading = false;
-    while (can_send(f) && (end = memchr(data, '\n', len)) != NULL) {
+    while (len > 0 && can_send(f) && (end = memchr(data, '\n', len)) != NULL) {
         n = (size_t)(end - data);
         if (sonic_soup_send_unsequenced(f->soup, data, n) >= 0) {
             dump_packet(f, 'O', 'U', data, n);

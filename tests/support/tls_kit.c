@@ -83,7 +83,8 @@ kit_revoke(const struct certificate *issuer, const long *serials, size_t n)
     ck_assert_int_gt(X509_CRL_sign(crl, issuer->key, EVP_sha256()), 0);
     ck_assert_int_eq(PEM_write_bio_X509_CRL(b, crl), 1);
     len = BIO_get_mem_data(b, &from);
-    to = strndup(from, (size_t)len);
+    to = calloc(1, (size_t)len + 1);
+    memcpy(to, from, (size_t)len);
     BIO_free(b);
     ASN1_TIME_free(now);
     ASN1_TIME_free(next);
