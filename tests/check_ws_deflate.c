@@ -203,7 +203,11 @@ END_TEST
  * on; and zlib's least is 9 where 8 is agreed. */
 START_TEST(windows_suffice)
 {
+    struct sonic__ws_press *press;
+
     dw_open(&d, 0);
+    press = sonic__ws_press_of(d.w.io);
+    ck_assert_ptr_nonnull(press);
     dw_json(json, 3000, 1);
     memcpy(json + 1500, json, 1500);
     for (int bits = 8; bits <= 15; bits++)
@@ -212,7 +216,7 @@ START_TEST(windows_suffice)
                 z_stream ours, z;
 
                 ck_assert_int_eq(
-                    sonic__deflate_open(&ours, d.w.io, level, memory, bits), 0);
+                    sonic__deflate_open(&ours, press, level, memory, bits), 0);
                 dw_inflater(&z, bits);
                 for (int i = 0; i < 2; i++) {
                     size_t cap = sonic__deflate_bound(&ours, 3000), n;
@@ -226,8 +230,56 @@ START_TEST(windows_suffice)
                     ck_assert_mem_eq(plain, json, n);
                 }
                 inflateEnd(&z);
-                deflateEnd(&ours);
+                sonic__deflate_close(&ours, press);
             }
+    dw_close(&d);
+}
+END_TEST
+
+/* A stream is one block of memory, that of its window with it; a large one is
+ * as many as zlib asks for. */
+START_TEST(one_block_each)
+{
+    static const struct {
+        int bits, memory;
+        bool one;
+    } cases[] = {{8, 1, true}, {12, 5, true}, {15, 8, false}};
+    struct sonic__ws_press *press;
+
+    dw_open(&d, 0);
+    press = sonic__ws_press_of(d.w.io);
+    ck_assert_ptr_nonnull(press);
+    dw_json(json, 3000, 1);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        int bits = cases[i / 2].bits, memory = cases[i / 2].memory;
+        struct sonic__ws_inflation m = {.any = true};
+        z_stream in, out;
+        size_t allocs = d.w.allocs, live = d.w.live;
+        ptrdiff_t n;
+
+        ck_assert_int_eq(sonic__deflate_open(&out, press, 1, memory, bits), 0);
+        if (i % 2 == 1) /* the first was tried out */
+            ck_assert_uint_eq(d.w.allocs == allocs + 1, cases[i / 2].one);
+        allocs = d.w.allocs;
+        ck_assert_int_eq(sonic__inflate_open(&in, press, bits), 0);
+        if (i % 2 == 1)
+            ck_assert_uint_eq(d.w.allocs, allocs + 1);
+        allocs = d.w.allocs;
+        for (int round = 0; round < 3; round++) {
+            n = sonic__deflate_run(&out, json, 3000, wire, sizeof wire, false);
+            ck_assert_int_gt(n, 0);
+            in.next_in = wire;
+            in.avail_in = (uInt)n;
+            n = sonic__inflate_run(&m, &in, plain, sizeof plain);
+            ck_assert_int_eq(n, 3000);
+            ck_assert_mem_eq(plain, json, 3000);
+        }
+        ck_assert_uint_eq(d.w.allocs, allocs);
+        sonic__inflate_close(&in, press);
+        sonic__deflate_close(&out, press);
+        sonic__deflate_close(&out, press); /* once more does nothing */
+        ck_assert_uint_eq(d.w.live, live);
+    }
     dw_close(&d);
 }
 END_TEST
@@ -469,6 +521,7 @@ main(void)
     tcase_add_loop_test(tc, parts, 0, ROLES);
     tcase_add_loop_test(tc, what_does_not_pay_is_plain, 0, ROLES);
     tcase_add_test(tc, windows_suffice);
+    tcase_add_test(tc, one_block_each);
     tcase_add_loop_test(tc, refused_and_forgotten, 0, 2);
     tcase_add_loop_test(tc, sending_does_not_allocate, 0, ROLES);
     tcase_add_loop_test(tc, client_offers, 0, 2);

@@ -2,33 +2,7 @@
 
 #ifndef SONIC_WITHOUT_DEFLATE
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
-
-/* ---- zlib's memory is the io's ---------------------------------------- */
-
-/* Memory goes back with its size, which zlib does not remember. */
-static voidpf
-zalloc(voidpf opaque, uInt items, uInt size)
-{
-    const sonic_mem *mem = opaque;
-    size_t n = sizeof(uint64_t) + (size_t)items * size;
-    uint64_t *p = mem->alloc(n, mem->ud);
-
-    if (p == NULL)
-        return Z_NULL;
-    *p = n;
-    return p + 1;
-}
-
-static void
-zfree(voidpf opaque, voidpf address)
-{
-    const sonic_mem *mem = opaque;
-    uint64_t *p = (uint64_t *)address - 1;
-
-    mem->free(p, (size_t)*p, mem->ud);
-}
 
 static void *
 alloc(sonic_io *io, size_t n)
@@ -47,33 +21,7 @@ release(sonic_io *io, void *p, size_t n)
     mem->free(p, n, mem->ud);
 }
 
-static void
-prepare(z_stream *z, sonic_io *io)
-{
-    memset(z, 0, sizeof *z);
-    z->zalloc = zalloc;
-    z->zfree = zfree;
-    z->opaque = (voidpf)(uintptr_t)sonic_io_mem(io);
-}
-
-/* Raw deflate is asked for with negative bits. */
-static int
-raw(int bits)
-{
-    return -(bits < 9 ? 9 : bits);
-}
-
 /* ---- inflating -------------------------------------------------------- */
-
-int
-sonic__inflate_open(z_stream *z, sonic_io *io, int bits)
-{
-    prepare(z, io);
-    if (inflateInit2(z, raw(bits)) == Z_OK)
-        return 0;
-    z->state = Z_NULL;
-    return -ENOMEM;
-}
 
 ptrdiff_t
 sonic__inflate_run(struct sonic__ws_inflation *m, z_stream *z, uint8_t *out,
@@ -128,17 +76,6 @@ sonic__inflate_complete(struct sonic__ws_inflation *m, z_stream *z)
 
 /* ---- deflating -------------------------------------------------------- */
 
-int
-sonic__deflate_open(z_stream *z, sonic_io *io, int level, int memory, int bits)
-{
-    prepare(z, io);
-    if (deflateInit2(z, level, Z_DEFLATED, raw(bits), memory,
-                     Z_DEFAULT_STRATEGY) == Z_OK)
-        return 0;
-    z->state = Z_NULL;
-    return -ENOMEM;
-}
-
 ptrdiff_t
 sonic__deflate_run(z_stream *z, const void *src, size_t n, uint8_t *dst,
                    size_t cap, bool last)
@@ -185,11 +122,10 @@ sonic__ws_inflation_take(struct sonic__ws_press *p)
 }
 
 static void
-inflation_free(sonic_io *io, struct sonic__ws_inflation *m)
+inflation_free(struct sonic__ws_press *p, struct sonic__ws_inflation *m)
 {
-    if (m->z.state != Z_NULL)
-        inflateEnd(&m->z);
-    release(io, m, sizeof *m);
+    sonic__inflate_close(&m->z, p);
+    release(p->io, m, sizeof *m);
 }
 
 void
@@ -200,7 +136,7 @@ sonic__ws_inflation_give(struct sonic__ws_press *p,
         sonic_io_give_back(p->io, m->buf);
     m->buf = NULL;
     if (p->n_inflations >= SONIC__DEFLATE_SPARE) {
-        inflation_free(p->io, m);
+        inflation_free(p, m);
         return;
     }
     m->next = p->inflations;
@@ -229,24 +165,24 @@ sonic__ws_deflater_take(struct sonic__ws_press *p, int level, int memory,
     d->level = (int8_t)level;
     d->memory = (int8_t)memory;
     d->bits = (int8_t)bits;
-    if (sonic__deflate_open(&d->z, p->io, level, memory, bits) == 0)
+    if (sonic__deflate_open(&d->z, p, level, memory, bits) == 0)
         return d;
     release(p->io, d, sizeof *d);
     return NULL;
 }
 
 static void
-deflater_free(sonic_io *io, struct sonic__ws_deflater *d)
+deflater_free(struct sonic__ws_press *p, struct sonic__ws_deflater *d)
 {
-    deflateEnd(&d->z);
-    release(io, d, sizeof *d);
+    sonic__deflate_close(&d->z, p);
+    release(p->io, d, sizeof *d);
 }
 
 void
 sonic__ws_deflater_give(struct sonic__ws_press *p, struct sonic__ws_deflater *d)
 {
     if (p->n_deflaters >= SONIC__DEFLATE_SPARE) {
-        deflater_free(p->io, d);
+        deflater_free(p, d);
         return;
     }
     d->next = p->deflaters;
@@ -276,10 +212,10 @@ sonic__ws_codec_free(struct sonic__ws_press *p, struct sonic__ws_codec *c,
 
     if (c->now != NULL)
         sonic__ws_inflation_give(p, c->now);
-    if (own_in && c->own[0].state != Z_NULL)
-        inflateEnd(&c->own[0]);
-    if (own_out && c->own[own_in].state != Z_NULL)
-        deflateEnd(&c->own[own_in]);
+    if (own_in)
+        sonic__inflate_close(&c->own[0], p);
+    if (own_out)
+        sonic__deflate_close(&c->own[own_in], p);
     if (own > 0) {
         release(p->io, c, sizeof *c + own * sizeof *c->own);
         return;
@@ -294,12 +230,12 @@ fini(sonic_io *io, void *block)
     struct sonic__ws_press *p = block;
 
     while (p->inflations != NULL)
-        inflation_free(io, sonic__ws_inflation_take(p));
+        inflation_free(p, sonic__ws_inflation_take(p));
     while (p->deflaters != NULL) {
         struct sonic__ws_deflater *d = p->deflaters;
 
         p->deflaters = d->next;
-        deflater_free(io, d);
+        deflater_free(p, d);
     }
     while (p->codecs != NULL) {
         struct sonic__ws_codec *c = sonic__ws_codec_new(p, 0);

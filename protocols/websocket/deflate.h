@@ -66,15 +66,22 @@ struct sonic__ws_press {
     struct sonic__ws_deflater *deflaters;
     struct sonic__ws_codec *codecs; /* without streams of their own */
     unsigned n_inflations, n_deflaters;
+    /* What zlib takes for a stream, where it was asked already: by window
+     * bits, by memory level and window bits. */
+    uint32_t inflate_bytes[16], deflate_bytes[10][16];
 };
 
 /* sonic__inflate_open, sonic__deflate_open - with the io's memory
- * 0 or -ENOMEM.  A window of 8 bits is held in one of 9: zlib knows no raw
- * stream of 8, and its compressor never looks back further than 250 bytes in
- * one of 9 (512, less MIN_LOOKAHEAD), so what it makes fits 8. */
-int sonic__inflate_open(z_stream *z, sonic_io *io, int bits);
-int sonic__deflate_open(z_stream *z, sonic_io *io, int level, int memory,
-                        int bits);
+ * 0 or -ENOMEM, and then *z need not be closed.  A window of 8 bits is held in
+ * one of 9: zlib knows no raw stream of 8, and its compressor never looks back
+ * further than 250 bytes in one of 9 (512, less MIN_LOOKAHEAD), so what it
+ * makes fits 8. */
+int sonic__inflate_open(z_stream *z, struct sonic__ws_press *p, int bits);
+int sonic__deflate_open(z_stream *z, struct sonic__ws_press *p, int level,
+                        int memory, int bits);
+/* One that is all zeros, or closed, stays as it is. */
+void sonic__inflate_close(z_stream *z, struct sonic__ws_press *p);
+void sonic__deflate_close(z_stream *z, struct sonic__ws_press *p);
 
 /* sonic__inflate_run - inflate input of z into room bytes at out
  *

@@ -49,8 +49,8 @@ own(sonic_ws *ws)
         return NULL;
     z = &ws->codec->own[c->agreed.peer_takeover];
     if (z->state == Z_NULL &&
-        sonic__deflate_open(z, c->io, c->deflate.level, c->deflate.memory_level,
-                            c->agreed.window_bits) < 0)
+        sonic__deflate_open(z, c->press, c->deflate.level,
+                            c->deflate.memory_level, c->agreed.window_bits) < 0)
         return NULL;
     return z;
 }

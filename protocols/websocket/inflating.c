@@ -50,7 +50,7 @@ open_stream(sonic_ws *ws)
     z_stream *z = stream_of(ws);
 
     if (z->state == Z_NULL)
-        return sonic__inflate_open(z, ws->config->io,
+        return sonic__inflate_open(z, ws->config->press,
                                    a->peer_takeover ? a->peer_window_bits : 15);
     if (!a->peer_takeover)
         inflateReset(z);
