@@ -24,6 +24,7 @@
 #include <sonicio/object.h>
 #include <sonicio/options.h>
 #include <sonicio/sequencer.h>
+#include <sonicio/shared.h>
 #include <sonicio/signal.h>
 #include <sonicio/sim.h>
 #include <sonicio/soup.h>
@@ -37,5 +38,6 @@
 #include <sonicio/url.h>
 #include <sonicio/warm.h>
 #include <sonicio/websocket.h>
+#include <sonicio/websocket_prepared.h>
 
 #endif

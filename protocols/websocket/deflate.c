@@ -145,13 +145,12 @@ sonic__ws_inflation_give(struct sonic__ws_press *p,
 }
 
 struct sonic__ws_deflater *
-sonic__ws_deflater_take(struct sonic__ws_press *p, int level, int memory,
-                        int bits)
+sonic__ws_deflater_take(struct sonic__ws_press *p,
+                        struct sonic__ws_deflate_setting setting)
 {
     struct sonic__ws_deflater *d, **at = &p->deflaters;
 
-    while ((d = *at) != NULL &&
-           (d->level != level || d->memory != memory || d->bits != bits))
+    while ((d = *at) != NULL && !sonic__ws_deflate_alike(d->setting, setting))
         at = &d->next;
     if (d != NULL) {
         *at = d->next;
@@ -162,10 +161,9 @@ sonic__ws_deflater_take(struct sonic__ws_press *p, int level, int memory,
     d = alloc(p->io, sizeof *d);
     if (d == NULL)
         return NULL;
-    d->level = (int8_t)level;
-    d->memory = (int8_t)memory;
-    d->bits = (int8_t)bits;
-    if (sonic__deflate_open(&d->z, p, level, memory, bits) == 0)
+    d->setting = setting;
+    if (sonic__deflate_open(&d->z, p, setting.level, setting.memory,
+                            setting.bits) == 0)
         return d;
     release(p->io, d, sizeof *d);
     return NULL;

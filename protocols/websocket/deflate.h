@@ -20,12 +20,24 @@ enum {
     SONIC__DEFLATE_SPARE = 32      /* of a kind, kept by an io */
 };
 
+/* What makes two compressors the same. */
+struct sonic__ws_deflate_setting {
+    int level, memory, bits;
+};
+
 struct sonic__ws_press;
 struct sonic__ws_codec;
 struct sonic__ws_deflater;
 
 /* NULL when there is no memory. */
 struct sonic__ws_press *sonic__ws_press_of(sonic_io *io);
+
+static inline bool
+sonic__ws_deflate_alike(struct sonic__ws_deflate_setting a,
+                        struct sonic__ws_deflate_setting b)
+{
+    return a.level == b.level && a.memory == b.memory && a.bits == b.bits;
+}
 
 #ifndef SONIC_WITHOUT_DEFLATE
 
@@ -48,7 +60,7 @@ struct sonic__ws_inflation {
 struct sonic__ws_deflater {
     struct sonic__ws_deflater *next;
     z_stream z;
-    int8_t level, memory, bits;
+    struct sonic__ws_deflate_setting setting;
 };
 
 /* What a connection has of its own, or while a message comes in. */
@@ -111,9 +123,9 @@ size_t sonic__deflate_bound(z_stream *z, size_t n);
 struct sonic__ws_inflation *sonic__ws_inflation_take(struct sonic__ws_press *p);
 void sonic__ws_inflation_give(struct sonic__ws_press *p,
                               struct sonic__ws_inflation *m);
-struct sonic__ws_deflater *sonic__ws_deflater_take(struct sonic__ws_press *p,
-                                                   int level, int memory,
-                                                   int bits);
+struct sonic__ws_deflater *
+sonic__ws_deflater_take(struct sonic__ws_press *p,
+                        struct sonic__ws_deflate_setting setting);
 void sonic__ws_deflater_give(struct sonic__ws_press *p,
                              struct sonic__ws_deflater *d);
 /* A codec with own streams, not opened. */

@@ -61,20 +61,29 @@ lesser(int a, int b)
     return a < b ? a : b;
 }
 
-/* One for a message of n bytes.  Clearing the tables of a large one takes
- * longer than a small message does; what that needs of them is the same in
- * small ones. */
+/* What a message of n bytes is compressed with.  Clearing the tables of a
+ * large one takes longer than a small message does; what that needs of them is
+ * the same in small ones. */
+struct sonic__ws_deflate_setting
+sonic__ws_deflate_setting(const sonic_ws *ws, size_t n)
+{
+    const struct sonic__ws_config *c = ws->config;
+    struct sonic__ws_deflate_setting s = {.level = c->deflate.level,
+                                          .memory = c->deflate.memory_level,
+                                          .bits = c->agreed.window_bits};
+
+    if (n <= SMALL) {
+        s.memory = lesser(s.memory, 5);
+        s.bits = lesser(s.bits, 12);
+    }
+    return s;
+}
+
 static struct sonic__ws_deflater *
 lend(const sonic_ws *ws, size_t n)
 {
-    const struct sonic__ws_config *c = ws->config;
-    int memory = c->deflate.memory_level, bits = c->agreed.window_bits;
-
-    if (n <= SMALL) {
-        memory = lesser(memory, 5);
-        bits = lesser(bits, 12);
-    }
-    return sonic__ws_deflater_take(c->press, c->deflate.level, memory, bits);
+    return sonic__ws_deflater_take(ws->config->press,
+                                   sonic__ws_deflate_setting(ws, n));
 }
 
 /* ---- messages --------------------------------------------------------- */

@@ -288,6 +288,8 @@ void sonic__ws_config_unlist(struct sonic__ws_config *c);
 /* inflating.c, deflating.c: only with SONIC__WS_DEFLATED */
 void sonic__ws_inflate(sonic_ws *ws, const struct sonic__ws_sink *sink,
                        uint8_t opcode, uint8_t flags, uint8_t *data, size_t n);
+struct sonic__ws_deflate_setting sonic__ws_deflate_setting(const sonic_ws *ws,
+                                                           size_t n);
 int sonic__ws_deflate_send(sonic_ws *ws, uint8_t opcode, const void *data,
                            size_t len);
 int sonic__ws_deflate_part(sonic_ws *ws, uint8_t opcode, const void *data,

@@ -22,6 +22,7 @@ enum {
 };
 
 struct sonic_stream;
+struct sonic_shared;
 
 /* A run of bytes in a queue: in the block's own room, or elsewhere. */
 struct sonic__block {
@@ -34,7 +35,8 @@ struct sonic__block {
     uint8_t prefix[16]; /* bytes that go before data */
 
     /* of a write queue: who waits for the last byte, if anybody does */
-    struct sonic_mirror *pin; /* lent buffer that data lies in */
+    struct sonic_mirror *pin;    /* lent buffer that data lies in */
+    struct sonic_shared *shared; /* what data lies in, held */
     void (*cb)(struct sonic_stream *s, int err, size_t n, void *ud);
     void *ud;
     size_t total; /* bytes of that write, in this block and before it */
@@ -50,6 +52,7 @@ sonic__block_empty(struct sonic__block *b)
     b->len = 0;
     b->n_prefix = 0;
     b->pin = NULL;
+    b->shared = NULL;
     b->cb = NULL;
     b->total = 0;
     b->err = 0;

@@ -12,6 +12,8 @@ sonic__write_drop_block(sonic_stream *s, struct sonic__block *b)
     if (b->pin != NULL)
         sonic__pool_unpin(p, b->pin);
     b->pin = NULL;
+    if (b->shared != NULL)
+        sonic_shared_free(b->shared);
     if (s->wq->spare == NULL && b->cap == SONIC__BLOCK_LARGEST) {
         sonic__block_empty(b);
         s->wq->spare = b;
@@ -419,6 +421,7 @@ sonic__net_free(sonic_io *io)
         io->spare_wq = io->cork_wq;
     }
     sonic__udp_rings_free(io);
+    sonic__shared_end(io);
     while (io->spare_wq != NULL) {
         struct sonic__wq *q = io->spare_wq;
 

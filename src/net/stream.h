@@ -7,6 +7,7 @@
 #ifndef SONICIO_SRC_STREAM_H
 #define SONICIO_SRC_STREAM_H
 
+#include <sonicio/shared.h>
 #include <sonicio/stream.h>
 
 #include "reactor/reactor.h"
@@ -217,6 +218,16 @@ void sonic__cork_prepare(sonic_io *io);
 void sonic__cork_open(sonic_stream *s);
 void sonic__cork_send(sonic_stream *s); /* its dispatch ends */
 size_t sonic__cork_bytes(const sonic_io *io);
+
+/* shared.c */
+struct sonic_shared {
+    sonic_io *io;
+    struct sonic__block *block;        /* where it lies */
+    struct sonic_shared *next, **prev; /* all of the io */
+    size_t len, holders;
+    uint8_t data[];
+};
+void sonic__shared_end(sonic_io *io);
 
 /* write.c, flush.c, cancel.c */
 enum {

@@ -2,9 +2,9 @@
  *
  * Small data is gathered in the room of the last block.  Large data that lies
  * in the buffer lent to the running callback is referred to; so is the memory
- * of an async_write.  When the dispatch ends, all of it goes out in one call.
- * What the system did not take stays queued, and is copied out of the lent
- * buffer unless it fills a good part of it.
+ * of an async_write, and what is shared.  When the dispatch ends, all of it
+ * goes out in one call. What the system did not take stays queued, and is
+ * copied out of the lent buffer unless it fills a good part of it.
  */
 #include "net/stream.h"
 
@@ -13,6 +13,7 @@
 enum {
     REFER_MIN = 4096,       /* bytes worth a reference instead of a copy ... */
     CORK_REFER_MIN = 512,   /* ... and in the cork, where it costs less */
+    SHARE_MIN = 256,        /* ... and where it makes a holder only */
     THROUGH_MIN = 64 * 1024 /* bytes that a send offers to the system itself */
 };
 #define LOW_WATER ((size_t)256 << 10)
@@ -350,6 +351,35 @@ int
 sonic_stream_send(sonic_stream *s, const void *buf, size_t len)
 {
     return sonic_stream_send_framed(s, NULL, 0, buf, len);
+}
+
+int
+sonic_stream_send_shared(sonic_stream *s, sonic_shared *m, size_t from,
+                         size_t len)
+{
+    struct sonic__block *b = NULL;
+    int err;
+
+    if (m->io != s->object.io || from > m->len || len > m->len - from)
+        return -EINVAL;
+    if (len < SHARE_MIN && (s->wq != NULL || sonic__corked(s)))
+        return sonic_stream_send(s, m->data + from, len);
+    err = refusal(s);
+    if (err < 0)
+        return err;
+    if (sonic__write_queue(s) == NULL)
+        return -ENOMEM;
+    if (over_limit(s, len))
+        err = SONIC_EQUEUE;
+    else if ((b = refer(s, NULL, 0, m->data + from, len)) == NULL)
+        err = -ENOMEM;
+    if (err < 0) {
+        sonic__write_release(s);
+        return err;
+    }
+    b->shared = sonic_shared_hold(m);
+    mark_dirty(s);
+    return above_high(s);
 }
 
 static uint8_t *

@@ -186,6 +186,7 @@ struct sonic_io {
     struct sonic_stream *dirty;       /* have unsent bytes to flush */
     struct sonic_stream *dispatching; /* flushed when its dispatch ends */
     struct sonic__wq *spare_wq;       /* write queues not in use */
+    struct sonic_shared *shared;      /* all that is held */
     struct sonic__wq *cork_wq;        /* the one that the cork fills */
     sonic_cork cork;
     struct sonic_udp *dirty_udp, **dirty_udp_tail;

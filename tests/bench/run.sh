@@ -127,6 +127,24 @@ deflate()
     row "$1" "$beyond" "$5" "$(echo "$5" | awk '{ printf "%.0f", 1.1 * $1 }')"
 }
 
+# broadcast WAY SIZE: instructions of sending one message to one of 1,000
+broadcast()
+{
+    short=$(count ./bench_broadcast "$1" plain "$2" 16 | tail -n 1) || return 1
+    long=$(count ./bench_broadcast "$1" plain "$2" 48 | tail -n 1) || return 1
+    n=$(difference "$short" "$long") || return 1
+    echo "${n% *}"
+}
+
+# fan_out NAME SIZE: to each by sonic_ws_send, and prepared
+fan_out()
+{
+    floor=$(broadcast floor "$2") && each=$(broadcast send "$2") &&
+        all=$(broadcast prepared "$2") || return 1
+    row "$1, sonic_ws_send" "$each" "$floor" -
+    row "$1, prepared" "$all" "$floor" "$each"
+}
+
 instructions()
 {
     title "WebSocket parse and deliver" instr/msg
@@ -144,6 +162,9 @@ instructions()
             serve "16 KiB, depth 4" 4 16384 binary 1000 3000 - &&
             serve "1 MiB, depth 1" 1 1048576 binary 50 200000 - || return 1
     fi
+    title "One message to 1,000 connections" instr/msg
+    fan_out "1 KiB" 1024 || return 1
+
     test -x ./bench_deflate || return 0
     title "permessage-deflate, 1 KiB of JSON" instr/msg
     deflate "shared, level 1" && deflate "takeover, level 1"
@@ -158,6 +179,7 @@ echo "Load average $(cut -d ' ' -f 1-3 /proc/loadavg 2>/dev/null)," \
 if test -x ./bench_tls; then # left out with --disable-tls
     ./bench_tls $quick || exit 1
 fi
+./bench_broadcast $quick || exit 1
 ./bench_udp $quick || exit 1
 ./bench_packets $quick || exit 1
 if test -x ./bench_deflate; then
