@@ -34,6 +34,11 @@ certificate first IP:127.0.0.1,DNS:localhost
 certificate second DNS:second.test,IP:127.0.0.1
 
 # ---- WebSocket -------------------------------------------------------------
+start_echo --listen 127.0.0.1:0
+talk "wss://$address/"
+expect "TLS to none: status" 1 $status
+expect_text "TLS to none" "$tmp/err" 'speaks HTTP without TLS: try ws://'
+stop_echo TERM
 start_echo --listen 127.0.0.1:0 --tls-cert "$tmp/first.pem" \
     --tls-key "$tmp/first.key"
 echo "$line" >"$tmp/line"
@@ -52,6 +57,7 @@ expect "insecure: status" 0 $status
 expect_text "insecure: told" "$tmp/err" 'not verified'
 talk "ws://$address/"
 expect "without TLS: status" 1 $status
+expect_text "without TLS: advice" "$tmp/err" 'try wss://'
 "$tool" bench "wss://$address/" --cacert "$tmp/first.pem" -s 0.2 --warmup 0.05 \
     --json >"$tmp/bench"
 expect "bench: status" 0 $?

@@ -233,21 +233,31 @@ START_TEST(client_request)
 }
 END_TEST
 
+#define SPEAKS_TLS "the server speaks TLS: try wss://"
+
 START_TEST(client_is_refused)
 {
     static const struct {
         const char *answer;
         int err;
         unsigned status;
+        const char *reason;
     } c[] = {
         {"HTTP/1.1 403 Go away\r\nContent-Length: 0\r\n\r\n", SONIC_EWS_STATUS,
-         403},
+         403, "Go away"},
         {"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
          "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-         SONIC_EWS_ACCEPT, 101},
+         SONIC_EWS_ACCEPT, 101, NULL},
         {"HTTP/1.1 101 X\r\nConnection: Upgrade\r\n\r\n", SONIC_EWS_UPGRADE,
-         101},
-        {"ICY 200 OK\r\n\r\n", SONIC_EWS_HEAD, 0},
+         101, NULL},
+        {"ICY 200 OK\r\n\r\n", SONIC_EWS_HEAD, 0, NULL},
+        /* records of TLS: a fatal alert, a handshake message, one in pieces */
+        {"\x15\3\1\2\2\x16", SONIC_EWS_HEAD, 0, SPEAKS_TLS},
+        {"\x16\3\3\7\1", SONIC_EWS_HEAD, 0, SPEAKS_TLS},
+        {"\x15", SONIC_EWS_HEAD, 0, SPEAKS_TLS},
+        {"\x15\2\1\2\2\x16", SONIC_EWS_HEAD, 0,
+         "9112 2.3: not an HTTP version"},
+        {"\x17\3\3\7\1", SONIC_EWS_HEAD, 0, "9112 2.3: not an HTTP version"},
     };
 
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
@@ -261,8 +271,29 @@ START_TEST(client_is_refused)
         ck_assert_int_eq(w.log.why.error, c[i].err);
         ck_assert_uint_eq(w.log.why.status, c[i].status);
         ck_assert_int_eq(w.log.why.layer, SONIC_WS_LAYER_HANDSHAKE);
-        if (i == 0)
-            ck_assert_str_eq(w.log.why.reason, "Go away");
+        if (c[i].reason != NULL)
+            ck_assert_str_eq(w.log.why.reason, c[i].reason);
+        ws_world_close(&w);
+    }
+}
+END_TEST
+
+/* As a server of TLS that says nothing to what is no TLS, and as one that
+ * began to answer. */
+START_TEST(client_gets_no_answer)
+{
+    for (int some = 0; some < 2; some++) {
+        char head[2048];
+
+        begin(_i);
+        ws_client(&w, &ws_log_handler);
+        ws_hear_head(&w, head, sizeof head);
+        if (some)
+            ws_say_text(&w, "HTTP/1");
+        ck_assert_int_eq(shutdown(w.fd, SHUT_WR), 0);
+        ws_until(&w, "close:1006 ");
+        ck_assert_int_eq(w.log.why.error, SONIC_EWS_ABNORMAL);
+        ck_assert_int_eq(strstr(w.log.why.reason, "try wss://") == NULL, some);
         ws_world_close(&w);
     }
 }
@@ -506,6 +537,7 @@ main(void)
     tcase_add_loop_test(t, drain_counts, 0, 2);
     tcase_add_loop_test(t, client_request, 0, 2);
     tcase_add_loop_test(t, client_is_refused, 0, 2);
+    tcase_add_loop_test(t, client_gets_no_answer, 0, 2);
     tcase_add_loop_test(t, client_cannot_connect, 0, 2);
     tcase_add_loop_test(t, one_object_connects_again_and_again, 0, 2);
     tcase_add_loop_test(t, reads_of_every_kind, 0, 2);

@@ -36,6 +36,7 @@ static const struct life_plan plans[] = {
 #ifndef SONIC_WITHOUT_TLS
     {.name = "TLS", .size = 20000, .tls = true},
     {.name = "TLS, a proxy", .size = 5, .proxy = true, .tls = true},
+    {.name = "TLS of a server without", .size = 5, .mistaken = true},
 #endif
     {.name = "draining", .size = 5, .drain = true, .nobody_closes = true},
 };
@@ -99,7 +100,7 @@ is_double(unsigned deed, unsigned whom)
 static unsigned
 every(const struct life_plan *p)
 {
-    return p->tls && getenv("SONIC_LIFE_ALL") == NULL ? 4 : 1;
+    return (p->tls || p->mistaken) && getenv("SONIC_LIFE_ALL") == NULL ? 4 : 1;
 }
 
 START_TEST(anything_anywhere)

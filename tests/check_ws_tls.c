@@ -391,9 +391,10 @@ START_TEST(securing)
 
     begin(_i); /* something else altogether */
     meet();
-    rig_put(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
+    rig_put(fd, "220 mail.example ESMTP\r\n", 24);
     ended(SONIC_ETLS_PROTOCOL);
     ck_assert(!client_log.why.retryable);
+    ck_assert_ptr_null(strstr(client_log.why.reason, "HTTP"));
 
     begin(_i); /* too slow */
     co.handshake_timeout = 30 * MS;
@@ -408,6 +409,25 @@ START_TEST(securing)
     rig_settle(&r);
     close(fd);
     end();
+}
+END_TEST
+
+/* A server of HTTP answers a ClientHello; no more of it than "HTTP/" proves
+ * nothing. */
+START_TEST(http_is_told)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+
+    for (int how = 0; how < 2; how++) {
+        begin(_i);
+        meet();
+        rig_put(fd, answer, how == 0 ? sizeof answer - 1 : 5);
+        ended(SONIC_ETLS_PROTOCOL);
+        ck_assert_uint_eq(strcmp(client_log.why.reason,
+                                 "the server speaks HTTP without TLS: try "
+                                 "ws://") == 0,
+                          how == 0);
+    }
 }
 END_TEST
 
@@ -529,6 +549,7 @@ main(void)
     rig_add(tc, strangers_are_refused_by_default);
     rig_add(tc, wrong_contexts);
     rig_add(tc, securing);
+    rig_add(tc, http_is_told);
     rig_add(tc, securing_a_server);
     rig_add(tc, drain_in_a_handshake);
     rig_add(tc, frames);

@@ -98,6 +98,7 @@ static void
 show_failure(const sonic_ws_close_record *why, const struct talk_options *opt)
 {
     const char *words = *why->reason ? why->reason : sonic_strerror(why->error);
+    const char *advice = secure_advice(why->error);
     const char *proxy = opt->ws.proxy, *at;
     char status[32] = "", through[256] = "";
 
@@ -110,8 +111,8 @@ show_failure(const sonic_ws_close_record *why, const struct talk_options *opt)
     }
     complain("connect", "cannot connect to %s%s: %s%s", opt->url, through,
              status, words);
-    if (secure_advice(why->error) != NULL)
-        complain("connect", "%s", secure_advice(why->error));
+    if (advice != NULL && strstr(words, "try ws") == NULL)
+        complain("connect", "%s", advice);
 }
 
 void

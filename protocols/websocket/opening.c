@@ -300,6 +300,15 @@ judge_response(sonic_ws *ws, const char *window, size_t size)
     sonic__ws_go_on(ws);
 }
 
+/* A record of TLS, RFC 8446 section 5.1: an alert or a handshake message, of
+ * version 3. */
+static bool
+is_tls(const char *window, size_t len)
+{
+    return (window[0] == 0x15 || window[0] == 0x16) &&
+           (len == 1 || window[1] == 3);
+}
+
 static void
 client_bytes(sonic_ws *ws, const char *window, size_t len)
 {
@@ -307,7 +316,11 @@ client_bytes(sonic_ws *ws, const char *window, size_t len)
     int n = sonic__http_head_feed(&o->head, window, len);
 
     if (n < 0) {
-        reject(ws, n, o->head.why, o->head.why ? strlen(o->head.why) : 0);
+        const char *why = is_tls(window, len)
+                              ? "the server speaks TLS: try wss://"
+                              : o->head.why;
+
+        reject(ws, n, why, why != NULL ? strlen(why) : 0);
     } else if (n == 0) {
         sonic__ws_arm(ws, len + 1, 0);
     } else if (sonic__ws_response_is_interim(&o->head)) {

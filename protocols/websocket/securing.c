@@ -85,6 +85,49 @@ sonic__ws_tls_prepare(sonic_ws *ws)
     return sonic__ws_wants_tls(ws) ? context_for(ws, &ctx) : 0;
 }
 
+static bool
+is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* What is left of a status line, RFC 9112 section 4, of which TLS has looked
+ * at as much as the head of a record takes: "HTTP/". */
+static bool
+is_version_and_status(const uint8_t *p, size_t len)
+{
+    return len >= 5 && is_digit(p[0]) && p[1] == '.' && is_digit(p[2]) &&
+           p[3] == ' ' && is_digit(p[4]);
+}
+
+static void
+on_rest(sonic_stream *below, int err, uint8_t *data, size_t len, void *ud)
+{
+    sonic_ws *ws = ud;
+
+    if (ws->stream != NULL && sonic_stream_next_layer(ws->stream) == below) {
+        if (err == 0 && is_version_and_status(data, len))
+            ws->opening->why = "the server speaks HTTP without TLS: try ws://";
+        sonic__ws_lost(ws, SONIC_ETLS_PROTOCOL);
+    }
+    sonic__ws_drop(ws);
+}
+
+/* It is lost, and not for TLS: what did the peer say instead? */
+static void
+look_at_rest(sonic_ws *ws)
+{
+    sonic_stream *below = sonic_stream_next_layer(ws->stream);
+
+    if ((ws->flags & SONIC__WS_SERVER) || below == NULL ||
+        sonic_stream_buffered(below) == 0) {
+        sonic__ws_lost(ws, SONIC_ETLS_PROTOCOL);
+        return;
+    }
+    sonic__ws_hold(ws);
+    sonic_stream_lend(below, 1, 0, on_rest, ws);
+}
+
 static void
 on_secured(sonic_stream *s, int err, size_t n, void *ud)
 {
@@ -92,7 +135,9 @@ on_secured(sonic_stream *s, int err, size_t n, void *ud)
 
     (void)n;
     if (s == ws->stream) {
-        if (err < 0)
+        if (err == SONIC_ETLS_PROTOCOL)
+            look_at_rest(ws);
+        else if (err < 0)
             sonic__ws_lost(ws, err);
         else
             sonic__ws_secured(ws);
@@ -137,10 +182,23 @@ sonic__ws_open_secure(sonic_ws *ws)
     return 0;
 }
 
-/* What TLS has to say about an end with err. */
+/* A server of TLS ends the connection when it sees a request. */
+static bool
+no_answer(const sonic_ws *ws, int err)
+{
+    const struct sonic__ws_opening *o = sonic__ws_opening(ws);
+
+    return err == SONIC_EOF && ws->state == SONIC__WS_STATE_UPGRADING &&
+           !(ws->flags & SONIC__WS_SERVER) && ws->stream != NULL &&
+           !sonic_stream_is_tls(ws->stream) && o != NULL && o->head.seen == 0;
+}
+
+/* What TLS, or that there is none, has to do with an end with err. */
 const char *
 sonic__ws_tls_reason(const sonic_ws *ws, int err)
 {
+    if (no_answer(ws, err))
+        return "the server hung up unanswered: if it speaks TLS, try wss://";
     if (err > SONIC_ETLS || err < SONIC_ETLS_VERIFY || ws->stream == NULL)
         return NULL;
     return sonic_tls_reason(ws->stream);

@@ -417,7 +417,11 @@ make_ends(struct life *l, sonic_ws_options *server, sonic_ws_options *client)
         client->pong_timeout = S;
         server->read_idle = 3 * S;
     }
-    err = l->plan->tls ? set_tls(l, server, client) : 0;
+    err = l->plan->tls || l->plan->mistaken ? set_tls(l, server, client) : 0;
+    if (l->plan->mistaken) {
+        sonic_tls_context_free(server->tls);
+        server->tls = NULL;
+    }
     if (err == 0)
         err = sonic_ws_server_new(l->io, server, &l->end[LIFE_SERVER].handler,
                                   &l->end[LIFE_SERVER], &l->server);
@@ -430,7 +434,8 @@ make_ends(struct life *l, sonic_ws_options *server, sonic_ws_options *client)
     if (l->plan->silent_server)
         at = other;
     snprintf(l->url, sizeof l->url, "%s://127.0.0.1:%u/",
-             l->plan->tls ? "wss" : "ws", sonic_address_port(&at));
+             l->plan->tls || l->plan->mistaken ? "wss" : "ws",
+             sonic_address_port(&at));
     if (l->plan->proxy) {
         snprintf(l->proxy_url, sizeof l->proxy_url, "http://127.0.0.1:%u",
                  sonic_address_port(&other));

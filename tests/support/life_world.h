@@ -95,6 +95,7 @@ struct life_plan {
     bool drain; /* the server drains after the first message */
     bool keepalive;
     bool tls;
+    bool mistaken; /* the client expects TLS of a server that has none */
 };
 
 struct life_end {
