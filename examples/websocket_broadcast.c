@@ -88,6 +88,7 @@ serve(sonic_io *io, struct feed *f, const char *address, char *bound)
         return err;
     sonic_address_format(&at, bound, SONIC_ADDRESS_TEXT);
     printf("a tick every millisecond on ws://%s/\n", bound);
+    fflush(stdout);
     return 0;
 }
 

@@ -534,6 +534,39 @@ START_TEST(frames)
 }
 END_TEST
 
+/* Prepared messages, small and of many records, are encrypted for each. */
+START_TEST(prepared)
+{
+    static uint8_t text[100000];
+    size_t total = 0;
+
+    memset(text, 'x', sizeof text);
+    begin(_i);
+    serve();
+    make_client();
+    ck_assert_int_eq(sonic_ws_connect(client, url), 0);
+    for (size_t n = 10; n <= sizeof text; n *= 10) {
+        sonic_ws_broadcast_counts counts;
+        sonic_ws_prepared *p;
+
+        ck_assert_int_eq(
+            sonic_ws_prepared_new(
+                r.io, (enum sonic_ws_opcode)(SONIC_WS_TEXT | SONIC_WS_PLAIN),
+                text, n, &p),
+            0);
+        for (int i = 0; i < 3; i++)
+            ck_assert_int_eq(
+                sonic_ws_broadcast(server, p, SONIC_WS_SLOW_QUEUE, &counts), 0);
+        ck_assert_uint_eq(counts.sent, 1);
+        sonic_ws_prepared_free(p);
+        total += 3 * n;
+    }
+    RIG_UNTIL(&r, client_log.total == total);
+    closes_cleanly();
+    end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -553,6 +586,7 @@ main(void)
     rig_add(tc, securing_a_server);
     rig_add(tc, drain_in_a_handshake);
     rig_add(tc, frames);
+    rig_add(tc, prepared);
     suite_add_tcase(suite, tc);
     return rig_main(suite);
 }

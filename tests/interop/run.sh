@@ -19,8 +19,9 @@ limit=600 # seconds for one program
 SONICIO=${SONICIO:-$PWD/tools/sonicio}
 WS_ECHO=${WS_ECHO:-$PWD/examples/ws_echo}
 WITNESS=${WITNESS:-$PWD/tests/interop/witness}
+FEED=${FEED:-$PWD/examples/websocket_broadcast}
 WS_MODULES=$tmp/node_modules
-export SONICIO WS_ECHO WITNESS WS_MODULES
+export SONICIO WS_ECHO WITNESS FEED WS_MODULES
 mkdir -p "$tmp" || exit 1
 : >"$tmp/results"
 
@@ -64,6 +65,7 @@ run_websockets()
     program websockets_client "$PYTHON" -B "$here/websockets_client.py"
     program websockets_server "$PYTHON" -B "$here/websockets_server.py"
     program websockets_witness "$PYTHON" -B "$here/websockets_witness.py"
+    program websockets_feed "$PYTHON" -B "$here/websockets_feed.py"
     program websockets_squeezed "$PYTHON" -B "$here/websockets_squeezed.py"
 }
 
