@@ -270,7 +270,7 @@ main(int argc, char **argv)
 
     if (argc == 5)
         return count(argv);
-    rounds = kit_quick(argc, argv) ? 64 : 256;
+    rounds = kit_quick(argc, argv) ? 16 : 96;
     kit_pin(0);
     kit_title("One message to 1,000 connections", "ns/msg");
     row("128 B", false, 128, rounds, 1.2);
