@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sonicio/sonicio.h>
+
 #include "net/options.h"
 #include "support/net_world.h"
 
@@ -402,6 +404,118 @@ START_TEST(structs_of_other_versions_are_understood)
 }
 END_TEST
 
+/* ---- options of programs compiled against another version --------------- */
+
+/* Who takes each kind of options: 0, or the error. */
+static sonic_io *io;
+
+static int
+take_io(const void *opt)
+{
+    sonic_io *other;
+    int err = sonic_io_new(&other, opt);
+
+    if (err == 0)
+        sonic_io_free(other);
+    return err;
+}
+
+static int
+take_ws(const void *opt)
+{
+    sonic_ws *ws;
+    int err = sonic_ws_new(io, opt, NULL, NULL, &ws);
+
+    if (err == 0)
+        sonic_ws_free(ws);
+    return err;
+}
+
+static int
+take_deflate(const void *opt)
+{
+    sonic_ws_options o = SONIC_WS_OPTIONS_INIT;
+
+    o.deflate = opt;
+    return take_ws(&o);
+}
+
+static int
+take_connect(const void *opt)
+{
+    sonic_ws_options o = SONIC_WS_OPTIONS_INIT;
+
+    o.connect = opt;
+    return take_ws(&o);
+}
+
+static int
+take_frame(const void *opt)
+{
+    sonic_frame_codec codec;
+    sonic_frame_conn *conn;
+    sonic_stream *s[2];
+    int err;
+
+    ck_assert_int_eq(sonic_stream_pair(io, s), 0);
+    ck_assert_int_eq(sonic_frame_codec_init(&codec, NULL), 0);
+    err = sonic_frame_conn_new(s[0], &codec, opt, NULL, NULL, &conn);
+    if (err == 0)
+        sonic_frame_conn_free(conn);
+    else
+        sonic_stream_free(s[0]);
+    sonic_stream_free(s[1]);
+    return err;
+}
+
+static int
+take_tls(const void *opt)
+{
+    sonic_tls_context *ctx;
+    int err = sonic_tls_context_new(io, SONIC_TLS_CLIENT, opt, &ctx, NULL, 0);
+
+    if (err == 0)
+        sonic_tls_context_free(ctx);
+    return err == SONIC_ENOTLS ? 0 : err;
+}
+
+static const struct {
+    int (*take)(const void *opt);
+    size_t size;
+} takers[] = {
+    {take_io, sizeof(sonic_io_options)},
+    {take_ws, sizeof(sonic_ws_options)},
+    {take_deflate, sizeof(sonic_ws_deflate_options)},
+    {take_connect, sizeof(sonic_connect_options)},
+    {take_frame, sizeof(sonic_frame_options)},
+    {take_tls, sizeof(sonic_tls_context_options)},
+};
+
+/* An older one has fewer members: nothing behind them is read.  A newer one
+ * has more: they are refused where they ask for something. */
+START_TEST(another_version)
+{
+    size_t size = takers[_i].size;
+
+    ck_assert_int_eq(sonic_io_new(&io, NULL), 0);
+    for (size_t n = sizeof n; n <= size + 16; n += 8) {
+        uint8_t *opt = calloc(1, n);
+
+        ck_assert_ptr_nonnull(opt);
+        memcpy(opt, &n, sizeof n);
+        ck_assert_int_eq(takers[_i].take(opt), 0);
+        if (n > size) {
+            opt[n - 1] = 1;
+            ck_assert_int_eq(takers[_i].take(opt), SONIC_EOPTION);
+        }
+        memset(opt, 0, n); /* its size was forgotten */
+        ck_assert_int_eq(takers[_i].take(opt), SONIC_EOPTION);
+        free(opt);
+    }
+    sonic_io_free(io);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -420,6 +534,7 @@ main(void)
     tcase_add_test(tc, the_systems_refusal_is_the_callers);
     tcase_add_loop_test(tc, a_stream_takes_options_in_use, 0, NET_BACKENDS);
     tcase_add_test(tc, structs_of_other_versions_are_understood);
+    tcase_add_loop_test(tc, another_version, 0, sizeof takers / sizeof *takers);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

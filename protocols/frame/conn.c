@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/pack.h"
 #include "frame/conn.h"
 
 _Static_assert(sizeof(sonic_frame_conn) <= 96, "it is in every idle one");
@@ -112,17 +113,21 @@ sonic_frame_conn_new(sonic_stream *stream, const sonic_frame_codec *codec,
         .close = close_object,
         .destroy = destroy,
     };
+    sonic_frame_options o;
     sonic_frame_conn *c;
     void *object;
-    int err;
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err < 0)
+        return err;
     if (!sonic_stream_is_open(stream))
         return -ENOTCONN;
     err = sonic_object_new(sonic_stream_io(stream), &cls, &object);
     if (err < 0)
         return err;
     c = object;
-    if (opt != NULL && (err = set_options(c, stream, opt)) < 0)
+    err = set_options(c, stream, &o);
+    if (err < 0)
         goto fail;
     c->stream = stream;
     c->codec = *codec;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/pack.h"
 #include "soup/packet.h"
 
 #define SECOND (INT64_C(1000) * 1000 * 1000)
@@ -174,33 +175,33 @@ new_frame_conn(sonic_soup *s, sonic_stream *stream, const sonic_soup_options *o)
 
 static int
 soup_new(sonic_stream *stream, enum sonic_soup_role role,
-         const sonic_soup_options *o, const sonic_soup_handler *handler,
+         const sonic_soup_options *opt, const sonic_soup_handler *handler,
          void *ud, sonic_soup **out)
 {
-    static const sonic_soup_options defaults = SONIC_SOUP_OPTIONS_INIT;
     static const sonic_object_class cls = {
         SONIC_OBJECT_CLASS_INIT,
         .bytes = sizeof(sonic_soup),
         .run = run,
     };
     sonic_io *io = sonic_stream_io(stream);
+    sonic_soup_options o;
     sonic_soup *s;
     void *object;
-    int err = sonic_object_new(io, &cls, &object);
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err == 0)
+        err = sonic_object_new(io, &cls, &object);
     if (err < 0)
         return err;
     s = object;
     s->role = (uint8_t)role;
     s->handler = handler != NULL ? handler : &nothing;
     s->ud = ud;
-    if (o == NULL)
-        o = &defaults;
-    err = set_options(s, o);
+    err = set_options(s, &o);
     if (err == 0)
         err = sonic_timer_new(io, &s->timer);
     if (err == 0)
-        err = new_frame_conn(s, stream, o);
+        err = new_frame_conn(s, stream, &o);
     if (err < 0) {
         sonic_timer_free(s->timer);
         sonic_object_free(s);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/pack.h"
+
 enum { RSV1 = 0x40 }; /* RFC 7692 section 6 */
 enum { THRESHOLD = 128 /* bytes */ };
 
@@ -27,12 +29,13 @@ in_range(int v, int least, int most)
 int
 sonic__ws_deflate_configure(struct sonic__ws_config *c)
 {
-    static const sonic_ws_deflate_options defaults =
-        SONIC_WS_DEFLATE_OPTIONS_INIT;
     sonic_ws_deflate_options *d = &c->deflate;
     enum sonic_switch takeover = c->server ? SONIC_OFF : SONIC_ON;
+    int err;
 
-    *d = c->opt.deflate != NULL ? *c->opt.deflate : defaults;
+    err = sonic__options_copy(d, sizeof *d, c->opt.deflate);
+    if (err < 0)
+        return err;
     c->opt.deflate = d;
     if (d->level == 0)
         d->level = 1;

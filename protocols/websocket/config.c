@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/pack.h"
+
 #define MS INT64_C(1000000)
 #define S (1000 * MS)
 
@@ -17,62 +19,16 @@ struct sonic__ws_strings {
     _Alignas(max_align_t) char bytes[];
 };
 
-/* Copies into bytes, or only counts when bytes is NULL. */
-struct packer {
-    char *bytes;
-    size_t used;
-};
-
-static void *
-pack(struct packer *p, const void *from, size_t n)
-{
-    size_t a = _Alignof(max_align_t);
-    void *to = p->bytes == NULL ? NULL : p->bytes + p->used;
-
-    if (to != NULL && n > 0)
-        memcpy(to, from, n);
-    p->used += (n + a - 1) / a * a;
-    return to;
-}
-
 static void
-pack_text(struct packer *p, const char **text)
+pack_headers(struct sonic__pack *p, const sonic_ws_header **list, size_t n)
 {
-    char *to;
-
-    if (*text == NULL)
-        return;
-    to = pack(p, *text, strlen(*text) + 1);
-    if (to != NULL)
-        *text = to;
-}
-
-static void
-pack_list(struct packer *p, const char *const **list, size_t n)
-{
-    const char **to = pack(p, *list, n * sizeof **list);
-
-    for (size_t i = 0; i < n; i++) {
-        const char *text = (*list)[i];
-
-        pack_text(p, &text);
-        if (to != NULL)
-            to[i] = text;
-    }
-    if (to != NULL)
-        *list = to;
-}
-
-static void
-pack_headers(struct packer *p, const sonic_ws_header **list, size_t n)
-{
-    sonic_ws_header *to = pack(p, *list, n * sizeof **list);
+    sonic_ws_header *to = sonic__pack(p, *list, n * sizeof **list);
 
     for (size_t i = 0; i < n; i++) {
         sonic_ws_header h = (*list)[i];
 
-        pack_text(p, &h.name);
-        pack_text(p, &h.value);
+        sonic__pack_text(p, &h.name);
+        sonic__pack_text(p, &h.value);
         if (to != NULL)
             to[i] = h;
     }
@@ -81,21 +37,21 @@ pack_headers(struct packer *p, const sonic_ws_header **list, size_t n)
 }
 
 static void
-pack_all(struct packer *p, struct sonic__ws_config *c)
+pack_all(struct sonic__pack *p, struct sonic__ws_config *c)
 {
     sonic_ws_options *o = &c->opt;
 
-    pack_list(p, &o->subprotocols, o->n_subprotocols);
+    sonic__pack_list(p, &o->subprotocols, o->n_subprotocols);
     pack_headers(p, &o->headers, o->n_headers);
-    pack_list(p, &o->origins, o->n_origins);
-    pack_text(p, &o->origin);
-    pack_text(p, &o->proxy);
-    pack_text(p, &o->connect_to);
-    pack_text(p, &o->tls_name);
-    pack_text(p, &o->tls_sni);
-    pack_text(p, &o->path);
-    pack_text(p, &c->socket.device);
-    pack_text(p, &c->socket.bind);
+    sonic__pack_list(p, &o->origins, o->n_origins);
+    sonic__pack_text(p, &o->origin);
+    sonic__pack_text(p, &o->proxy);
+    sonic__pack_text(p, &o->connect_to);
+    sonic__pack_text(p, &o->tls_name);
+    sonic__pack_text(p, &o->tls_sni);
+    sonic__pack_text(p, &o->path);
+    sonic__pack_text(p, &c->socket.device);
+    sonic__pack_text(p, &c->socket.bind);
 }
 
 static bool
@@ -153,15 +109,20 @@ set_rules(struct sonic__ws_config *c)
 static int
 copy_strings(struct sonic__ws_config *c)
 {
-    struct packer p = {NULL, 0};
+    struct sonic__pack p = {NULL, 0};
     struct sonic__ws_config probe = *c;
 
     if (c->opt.connect != NULL) {
-        c->connect = *c->opt.connect;
-        if (c->connect.socket != NULL) {
-            c->socket = *c->connect.socket;
+        int err =
+            sonic__options_copy(&c->connect, sizeof c->connect, c->opt.connect);
+
+        if (err == 0 && c->connect.socket != NULL) {
+            err = sonic__options_copy(&c->socket, sizeof c->socket,
+                                      c->connect.socket);
             c->connect.socket = &c->socket;
         }
+        if (err < 0)
+            return err;
         c->opt.connect = &c->connect;
     }
     probe = *c;
@@ -170,7 +131,7 @@ copy_strings(struct sonic__ws_config *c)
     if (c->strings == NULL)
         return -ENOMEM;
     c->strings->size = p.used;
-    p = (struct packer){c->strings->bytes, 0};
+    p = (struct sonic__pack){c->strings->bytes, 0};
     pack_all(&p, c);
     return 0;
 }
@@ -179,7 +140,6 @@ int
 sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
                      struct sonic__ws_config **out)
 {
-    static const sonic_ws_options defaults = SONIC_WS_OPTIONS_INIT;
     struct sonic__ws_config *c = sonic__ws_alloc(io, sizeof *c);
     int err;
 
@@ -189,8 +149,9 @@ sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
     c->cork = sonic_io_cork(io);
     c->refs = 1;
     c->server = server;
-    c->opt = opt != NULL ? *opt : defaults;
-    err = fill_in(&c->opt);
+    err = sonic__options_copy(&c->opt, sizeof c->opt, opt);
+    if (err == 0)
+        err = fill_in(&c->opt);
     if (err == 0)
         err = sonic__ws_deflate_configure(c);
     if (err == 0)

@@ -1,6 +1,9 @@
 #include "base/pack.h"
 
+#include <stdint.h>
 #include <string.h>
+
+#include <sonicio/error.h>
 
 void *
 sonic__pack(struct sonic__pack *p, const void *from, size_t n)
@@ -51,4 +54,24 @@ sonic__pack_list(struct sonic__pack *p, const char *const **list, size_t n)
     }
     if (to != NULL)
         *list = to;
+}
+
+int
+sonic__options_copy(void *dst, size_t cap, const void *src)
+{
+    const uint8_t *from = src;
+    size_t size = cap;
+
+    memset(dst, 0, cap);
+    if (src != NULL) {
+        memcpy(&size, src, sizeof size);
+        if (size < sizeof size)
+            return SONIC_EOPTION;
+        for (size_t i = cap; i < size; i++)
+            if (from[i] != 0)
+                return SONIC_EOPTION;
+        memcpy(dst, src, size < cap ? size : cap);
+    }
+    memcpy(dst, &cap, sizeof cap);
+    return 0;
 }

@@ -1,4 +1,4 @@
-/* pack.h - one piece of memory for everything that an options struct points to
+/* pack.h - options of a caller, copied, with everything that they point to
  *
  * Pack twice: with bytes NULL, which only counts, then into memory of that
  * size, which also makes the pointers point there.
@@ -22,5 +22,11 @@ void sonic__pack_bytes(struct sonic__pack *p, const void **bytes, size_t n);
 /* A list of n texts. */
 void sonic__pack_list(struct sonic__pack *p, const char *const **list,
                       size_t n);
+
+/* Copy an options struct of a caller who was perhaps compiled against another
+ * version: src begins with its size, and so does dst, of cap bytes.  What src
+ * lacks is 0.  src may be NULL: all defaults.
+ * SONIC_EOPTION: size was not set, or asks for something that dst has not. */
+int sonic__options_copy(void *dst, size_t cap, const void *src);
 
 #endif

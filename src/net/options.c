@@ -65,26 +65,6 @@ value_of(const sonic_socket_options *opt, const struct row *r)
     return v;
 }
 
-int
-sonic__options_copy(void *dst, size_t cap, const void *src)
-{
-    const uint8_t *from = src;
-    size_t size = cap;
-
-    memset(dst, 0, cap);
-    if (src != NULL) {
-        memcpy(&size, src, sizeof size);
-        if (size < sizeof size)
-            return SONIC_EOPTION;
-        for (size_t i = cap; i < size; i++)
-            if (from[i] != 0)
-                return SONIC_EOPTION;
-        memcpy(dst, src, size < cap ? size : cap);
-    }
-    memcpy(dst, &cap, sizeof cap);
-    return 0;
-}
-
 static unsigned
 kind_of(int family, int type)
 {

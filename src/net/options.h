@@ -4,6 +4,7 @@
 
 #include <sonicio/options.h>
 
+#include "base/pack.h"
 #include "reactor/reactor.h"
 
 /* Where in its life a socket is: what is set by default, and what can be. */
@@ -14,12 +15,6 @@ enum sonic__stage {
     SONIC__ACCEPTED,
     SONIC__IN_USE /* what is asked for, no defaults */
 };
-
-/* Copy an options struct of a caller who was perhaps compiled against another
- * version: src begins with its size, and so does dst, of cap bytes.  What src
- * lacks is 0.  src may be NULL: all defaults.
- * SONIC_EOPTION: size was not set, or asks for something that dst has not. */
-int sonic__options_copy(void *dst, size_t cap, const void *src);
 
 /* Are all values in range, and have such sockets all these options at this
  * stage?  family 0: not known yet.  0 or SONIC_EOPTION. */

@@ -103,10 +103,12 @@ static int
 copy_options(sonic_tls_context *ctx, const sonic_tls_context_options *opt,
              const struct sonic__why *why)
 {
-    sonic_tls_context_options o = *opt, probe;
+    sonic_tls_context_options o, probe;
     struct sonic__pack p = {NULL, 0};
-    int err = fill_in(&o, ctx->role, why);
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err == 0)
+        err = fill_in(&o, ctx->role, why);
     if (err < 0)
         return err;
     probe = o;
@@ -163,8 +165,6 @@ sonic_tls_context_new(sonic_io *io, enum sonic_tls_role role,
                       const sonic_tls_context_options *opt,
                       sonic_tls_context **out, char *why, size_t n_why)
 {
-    static const sonic_tls_context_options defaults =
-        SONIC_TLS_CONTEXT_OPTIONS_INIT;
     const struct sonic__why w = {why, n_why};
     sonic_tls_context *ctx = sonic__alloc(io, sizeof *ctx);
     int err;
@@ -179,7 +179,7 @@ sonic_tls_context_new(sonic_io *io, enum sonic_tls_role role,
     ctx->refs = 1;
     ctx->role = role;
     ctx->key_log = -1;
-    err = copy_options(ctx, opt != NULL ? opt : &defaults, &w);
+    err = copy_options(ctx, opt, &w);
     if (err == 0)
         err = sonic__tls_key_log_open(ctx, &w);
     if (err == 0)

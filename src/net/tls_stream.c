@@ -5,6 +5,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+#include "base/pack.h"
+
 /* Nobody reads and nothing waits to be written: the stream below need not be
  * asked for more, which would keep the io at work. */
 static void
@@ -216,10 +218,12 @@ int
 sonic_tls_new(sonic_tls_context *ctx, sonic_stream *below,
               const sonic_tls_options *opt, sonic_stream **out)
 {
-    static const sonic_tls_options defaults = SONIC_TLS_OPTIONS_INIT;
+    sonic_tls_options o;
     struct sonic__tls *t;
     int err = refusal(ctx, below);
 
+    if (err == 0)
+        err = sonic__options_copy(&o, sizeof o, opt);
     if (err < 0)
         return err;
     t = sonic__alloc(ctx->io, sizeof *t);
@@ -234,7 +238,7 @@ sonic_tls_new(sonic_tls_context *ctx, sonic_stream *below,
     ctx->refs++;
     t->below = below;
     t->ktls = why_not_ktls(t);
-    err = set_up(t, opt != NULL ? opt : &defaults);
+    err = set_up(t, &o);
     if (err < 0) {
         t->below = NULL; /* stays the caller's */
         sonic_stream_free(&t->stream);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/pack.h"
 
 enum { BATCH = 256, BATCH_MAX = 4096, BUDGET = 16 };
 #define BUFFER_SIZE ((size_t)256 << 10)
@@ -61,26 +62,26 @@ set_options(sonic_io *io, const sonic_io_options *opt)
 int
 sonic_io_new(sonic_io **out, const sonic_io_options *opt)
 {
-    static const sonic_io_options defaults = SONIC_IO_OPTIONS_INIT;
+    sonic_io_options o;
     const sonic_mem *mem;
     sonic_io *io;
-    int err;
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
-    if (opt == NULL)
-        opt = &defaults;
-    mem = sonic__mem_or_default(opt->mem);
+    if (err < 0)
+        return err;
+    mem = sonic__mem_or_default(o.mem);
     io = mem->alloc(sizeof *io, mem->ud);
     if (io == NULL)
         return -ENOMEM;
     memset(io, 0, sizeof *io);
     io->mem = *mem;
-    io->sys = opt->sys != NULL ? opt->sys : sonic_sys_kernel();
+    io->sys = o.sys != NULL ? o.sys : sonic_sys_kernel();
     io->slots_free = UINT32_MAX;
     io->queue.tail = &io->queue.head;
     io->due_tail = &io->due;
     io->dirty_udp_tail = &io->dirty_udp;
     io->allowed = UINT64_MAX;
-    err = set_options(io, opt);
+    err = set_options(io, &o);
     if (err < 0)
         goto fail;
     err = -ENOMEM;
