@@ -104,6 +104,12 @@ typedef struct sonic_tls_context_options {
     enum sonic_switch key_log_env; /* ON: to the file that the environment
                                       names in SSLKEYLOGFILE, if it does */
 
+    /* Once a handshake of TLS 1.3 is over, encrypt with OpenSSL's ciphers but
+     * without its object of the connection, an SSL, which takes 14 KB.  Default
+     * on.  A client that resumes sessions keeps the object, for the tickets
+     * that come later; so does TLS 1.2. */
+    enum sonic_switch handover;
+
     enum sonic_switch ktls; /* encryption by the kernel; default off.  This
                                version only finds out whether it could */
 } sonic_tls_context_options;
@@ -249,7 +255,9 @@ SONIC_API size_t sonic_tls_export_session(const sonic_stream *tls, void *buf,
                                           size_t cap);
 
 /* OpenSSL's own object, an SSL *, for what is not covered here.  Look, but
- * neither read, write nor free. */
+ * neither read, write nor free.  NULL once it is gone, which for a server of
+ * TLS 1.3 is before the handshake's callback, unless
+ * sonic_tls_context_options.handover is off. */
 SONIC_API void *sonic_tls_native(const sonic_stream *tls);
 
 #ifdef __cplusplus

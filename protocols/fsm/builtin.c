@@ -12,6 +12,7 @@ extern const sonic_fsm sonic__mold_packer_fsm;
 extern const sonic_fsm sonic__mold_receiver_fsm;
 extern const sonic_fsm sonic__proxy_fsm;
 extern const sonic_fsm sonic__soup_fsm;
+extern const sonic_fsm sonic__tls_record_fsm;
 extern const sonic_fsm sonic__ws_extension_fsm;
 extern const sonic_fsm sonic__ws_frame_fsm;
 extern const sonic_fsm sonic__ws_message_fsm;
@@ -23,6 +24,9 @@ static const sonic_fsm *const builtin[] = {
     &sonic__gap_fsm,          &sonic__http_head_fsm,
     &sonic__mold_packer_fsm,  &sonic__mold_receiver_fsm,
     &sonic__proxy_fsm,        &sonic__soup_fsm,
+#ifndef SONIC_WITHOUT_TLS
+    &sonic__tls_record_fsm,
+#endif
     &sonic__ws_extension_fsm, &sonic__ws_frame_fsm,
     &sonic__ws_message_fsm,   &sonic__ws_session_fsm,
 };

@@ -17,6 +17,7 @@
 #include <sonicio/tls.h>
 
 #include "net/stream.h"
+#include "net/tls_record.h"
 
 enum {
     SONIC__TLS_RECORD = 16384,    /* bytes of plaintext in one, RFC 8446 5.1 */
@@ -102,6 +103,14 @@ enum {
     SONIC__TLS_HARMLESS = 512    /* what `why` says did no harm */
 };
 
+/* What the handshake shows of what comes after it, RFC 8446 section 7.1; by
+ * who seals with it: enum sonic_tls_role. */
+struct sonic__tls_seen {
+    uint8_t secret[2][SONIC__TLS_SECRET_MAX];
+    size_t len[2];       /* bytes; 0: not seen */
+    uint64_t records[2]; /* that were sealed with it already */
+};
+
 /* Until the handshake is over. */
 struct sonic__tls_opening {
     sonic_stream *stream;
@@ -110,13 +119,28 @@ struct sonic__tls_opening {
     void *ud;
     int64_t timeout;
     int outcome; /* 1 done, negative failed, 0 open */
+    struct sonic__tls_seen seen;
+};
+
+/* After the hand-over: the records are ours.  The rest is what is asked about
+ * a connection. */
+struct sonic__tls_own {
+    struct sonic__tls_record record;
+    size_t plain;   /* bytes of plaintext in front of what is lent, … */
+    size_t trailer; /* … and bytes of their record behind them */
+    int verified;   /* sonic_tls_verify_result */
+    bool resumed;
+    char *server_name;    /* or NULL */
+    uint8_t *certificate; /* the peer's as DER, or NULL */
+    size_t n_certificate;
 };
 
 struct sonic__tls {
     sonic_stream stream;
     sonic_stream *below; /* NULL once closed */
     sonic_tls_context *ctx;
-    SSL *ssl;
+    SSL *ssl;                   /* NULL: handed over … */
+    struct sonic__tls_own *own; /* … to this */
     struct sonic__tls_opening *opening;
     char *why;         /* SONIC__TLS_WHY bytes, or NULL */
     char *name;        /* that is verified, for the session cache */
@@ -149,7 +173,9 @@ int sonic__tls_bio_attach(struct sonic__tls *t);
 void sonic__tls_look(struct sonic__tls *t); /* at what is lent */
 void sonic__tls_took(struct sonic__tls *t); /* consume what OpenSSL took */
 bool sonic__tls_record_ready(const struct sonic__tls *t);
+size_t sonic__tls_next_record(const struct sonic__tls *t);
 bool sonic__tls_arm(struct sonic__tls *t); /* true: something has come */
+int sonic__tls_put(struct sonic__tls *t, const void *p, size_t n);
 void sonic__tls_disarm(struct sonic__tls *t);
 bool sonic__tls_wait_for_room(struct sonic__tls *t); /* true: it is there */
 int sonic__tls_wait_for_taken(struct sonic__tls *t); /* see stream.h: taken */
@@ -160,6 +186,19 @@ ssize_t sonic__tls_readv(sonic_stream *s, const struct iovec *iov, int n);
 ssize_t sonic__tls_writev(sonic_stream *s, const struct iovec *iov, int n);
 int sonic__tls_shutdown(sonic_stream *s);
 void sonic__tls_notify(struct sonic__tls *t);
+
+/* tls_own.c: the same without OpenSSL's object.  What open gets is bytes. */
+size_t sonic__tls_own_open(struct sonic__tls *t, uint8_t *buf, size_t len);
+ssize_t sonic__tls_own_seal(struct sonic__tls *t, struct sonic__tls_from *from,
+                            size_t len);
+void sonic__tls_own_notify(struct sonic__tls *t);
+
+/* tls_handover.c */
+bool sonic__tls_wants_keys(const sonic_tls_context *ctx);
+void sonic__tls_watch(struct sonic__tls *t); /* the handshake that begins */
+void sonic__tls_see_secret(struct sonic__tls *t, const char *line);
+void sonic__tls_hand_over(struct sonic__tls *t);
+void sonic__tls_own_free(struct sonic__tls *t);
 
 /* tls_stream.c */
 void sonic__tls_run(struct sonic__object *o);
@@ -172,6 +211,7 @@ void sonic__tls_handshake_cancel(sonic_stream *s);
 
 /* tls_verify.c: errors and their words */
 int sonic__tls_fail(struct sonic__tls *t, int ssl_error);
+int sonic__tls_own_fail(struct sonic__tls *t);
 int sonic__tls_verify_error(long x509_error);
 int sonic__tls_on_verified(int ok, X509_STORE_CTX *store);
 int sonic__tls_name_peer(struct sonic__tls *t, const sonic_tls_options *opt);

@@ -26,12 +26,14 @@ sonic__tls_took(struct sonic__tls *t)
 /* Bytes that the record at p takes, n of which are there; what is no record
  * is of the size that is there: OpenSSL shall say what is wrong with it. */
 static size_t
-record_size(const uint8_t *p, size_t n)
+record_size(const struct sonic__tls *t, const uint8_t *p, size_t n)
 {
     size_t len;
 
     if (n == 0)
         return 1;
+    if (t->own != NULL)
+        return sonic__tls_record_size(p, n);
     if (p[0] < SSL3_RT_CHANGE_CIPHER_SPEC || p[0] > SSL3_RT_APPLICATION_DATA)
         return n;
     if (n < SONIC__TLS_RECORD_HEAD)
@@ -42,12 +44,12 @@ record_size(const uint8_t *p, size_t n)
                : len + SONIC__TLS_RECORD_HEAD;
 }
 
-/* Bytes of the record that OpenSSL may read now; 0 when it is not whole. */
-static size_t
-next_record(const struct sonic__tls *t)
+/* Bytes of the record that may be read now; 0 when it is not whole. */
+size_t
+sonic__tls_next_record(const struct sonic__tls *t)
 {
     size_t n = t->in_len - t->taken;
-    size_t size = n == 0 ? 1 : record_size(t->in + t->taken, n);
+    size_t size = n == 0 ? 1 : record_size(t, t->in + t->taken, n);
 
     return size <= n ? size : 0;
 }
@@ -55,7 +57,7 @@ next_record(const struct sonic__tls *t)
 bool
 sonic__tls_record_ready(const struct sonic__tls *t)
 {
-    return t->record > 0 || next_record(t) > 0;
+    return t->record > 0 || sonic__tls_next_record(t) > 0;
 }
 
 static int
@@ -65,7 +67,7 @@ bio_read(BIO *b, char *buf, size_t len, size_t *n)
 
     BIO_clear_retry_flags(b);
     if (t->record == 0)
-        t->record = next_record(t);
+        t->record = sonic__tls_next_record(t);
     if (t->record == 0) {
         BIO_set_retry_read(b);
         return 0;
@@ -103,7 +105,7 @@ sonic__tls_arm(struct sonic__tls *t)
     if (t->flags & SONIC__TLS_ARMED)
         return false;
     sonic__tls_look(t);
-    need = record_size(t->in, t->in_len);
+    need = record_size(t, t->in, t->in_len);
     t->flags |= SONIC__TLS_ARMED | SONIC__TLS_CALLING;
     sonic_stream_lend(t->below, need, 0, on_lent, t);
     t->flags &= ~(unsigned)SONIC__TLS_CALLING;
@@ -150,18 +152,24 @@ put(sonic_stream *below, const char *p, size_t n)
     return sonic_stream_commit(below, n - k);
 }
 
+/* On error a part may be gone: the stream cannot go on. */
+int
+sonic__tls_put(struct sonic__tls *t, const void *p, size_t n)
+{
+    int err = t->below == NULL ? SONIC_ECLOSED : put(t->below, p, n);
+
+    if (err < 0)
+        return t->out_error = err;
+    t->position += n;
+    return 0;
+}
+
 static int
 bio_write(BIO *b, const char *buf, size_t len, size_t *n)
 {
-    struct sonic__tls *t = BIO_get_data(b);
-    int err = t->below == NULL ? SONIC_ECLOSED : put(t->below, buf, len);
-
     BIO_clear_retry_flags(b);
-    if (err < 0) { /* a part may be gone: the stream cannot go on */
-        t->out_error = err;
+    if (sonic__tls_put(BIO_get_data(b), buf, len) < 0)
         return 0;
-    }
-    t->position += len;
     *n = len;
     return 1;
 }

@@ -242,7 +242,8 @@ fill(sonic_tls_context *ctx, SSL_CTX *c, const struct sonic__why *why)
     sonic__tls_sessions_set(ctx, c);
     if (ctx->role == SONIC_TLS_SERVER)
         sonic__tls_choose_set(c, s);
-    if (ctx->opt.key_log_file != NULL || ctx->opt.key_log_env == SONIC_ON)
+    if (ctx->opt.key_log_file != NULL || ctx->opt.key_log_env == SONIC_ON ||
+        sonic__tls_wants_keys(ctx))
         SSL_CTX_set_keylog_callback(c, sonic__tls_key_log_line);
     keep_tickets(ctx, c);
     return 0;

@@ -69,7 +69,8 @@ sonic__tls_read(sonic_stream *s, void *buf, size_t len)
             return t->error;
         if (!(t->flags & SONIC__TLS_ENDED)) {
             sonic__tls_look(t);
-            got = decrypt(t, buf, len);
+            got = t->own != NULL ? sonic__tls_own_open(t, buf, len)
+                                 : decrypt(t, buf, len);
             sonic__tls_took(t);
         }
         if (got > 0)
@@ -105,16 +106,16 @@ sonic__tls_readv(sonic_stream *s, const struct iovec *iov, int n)
 
 /* What writev was given, and how far it has come. */
 struct parts {
-    const struct iovec *iov, *end;
-    size_t done; /* of *iov */
+    struct sonic__tls_from at;
+    const struct iovec *end;
 };
 
 static void
 skip_empty(struct parts *p)
 {
-    while (p->iov < p->end && p->done == p->iov->iov_len) {
-        p->iov++;
-        p->done = 0;
+    while (p->at.iov < p->end && p->at.done == p->at.iov->iov_len) {
+        p->at.iov++;
+        p->at.done = 0;
     }
 }
 
@@ -122,12 +123,23 @@ static void
 advance(struct parts *p, size_t n)
 {
     while (n > 0) {
-        size_t left = p->iov->iov_len - p->done, k = n < left ? n : left;
+        size_t left = p->at.iov->iov_len - p->at.done, k = n < left ? n : left;
 
-        p->done += k;
+        p->at.done += k;
         n -= k;
         skip_empty(p);
     }
+}
+
+/* Bytes of the next record, `most` at most. */
+static size_t
+next_size(const struct parts *p, size_t most)
+{
+    size_t n = p->at.iov->iov_len - p->at.done;
+
+    for (const struct iovec *v = p->at.iov + 1; v < p->end && n < most; v++)
+        n += v->iov_len;
+    return n < most ? n : most;
 }
 
 /* One record from the front of the parts.  Bytes, or an error. */
@@ -149,49 +161,53 @@ encrypt(struct sonic__tls *t, const void *from, size_t len)
 
 /* Several small parts become one record. */
 static ssize_t
-encrypt_gathered(struct sonic__tls *t, const struct parts *from)
+encrypt_gathered(struct sonic__tls *t, const struct parts *from, size_t n)
 {
     uint8_t record[SONIC__TLS_RECORD];
     struct parts p = *from;
-    size_t len = 0;
 
-    while (p.iov < p.end && len < sizeof record) {
-        size_t left = p.iov->iov_len - p.done, room = sizeof record - len;
-        size_t k = left < room ? left : room;
+    for (size_t at = 0, k; at < n; at += k) {
+        size_t left = p.at.iov->iov_len - p.at.done;
 
-        memcpy(record + len, (const char *)p.iov->iov_base + p.done, k);
-        len += k;
+        k = left < n - at ? left : n - at;
+        memcpy(record + at, (const char *)p.at.iov->iov_base + p.at.done, k);
         advance(&p, k);
     }
-    return encrypt(t, record, len);
+    return encrypt(t, record, n);
 }
 
 static ssize_t
 encrypt_next(struct sonic__tls *t, const struct parts *p)
 {
-    size_t left = p->iov->iov_len - p->done;
+    size_t n = next_size(p, SONIC__TLS_RECORD);
 
-    if (left >= SONIC__TLS_RECORD)
-        left = SONIC__TLS_RECORD;
-    else if (p->iov + 1 < p->end)
-        return encrypt_gathered(t, p);
-    return encrypt(t, (const char *)p->iov->iov_base + p->done, left);
+    if (p->at.iov->iov_len - p->at.done < n)
+        return encrypt_gathered(t, p, n);
+    return encrypt(t, (const char *)p->at.iov->iov_base + p->at.done, n);
+}
+
+static ssize_t
+seal_next(struct sonic__tls *t, const struct parts *p)
+{
+    struct sonic__tls_from from = p->at;
+
+    return sonic__tls_own_seal(t, &from, next_size(p, t->own->record.content));
 }
 
 ssize_t
 sonic__tls_writev(sonic_stream *s, const struct iovec *iov, int n)
 {
     struct sonic__tls *t = sonic__tls_from(s);
-    struct parts p = {iov, iov + n, 0};
+    struct parts p = {{iov, 0}, iov + n};
     ssize_t total = 0, k;
 
     if (t->error < 0)
         return t->error;
     ERR_clear_error();
-    for (skip_empty(&p); p.iov < p.end; total += k) {
+    for (skip_empty(&p); p.at.iov < p.end; total += k) {
         if (!sonic__tls_wait_for_room(t))
             return total > 0 ? total : -EAGAIN;
-        k = encrypt_next(t, &p);
+        k = t->own != NULL ? seal_next(t, &p) : encrypt_next(t, &p);
         if (k < 0)
             return k;
         advance(&p, (size_t)k);
@@ -210,7 +226,10 @@ sonic__tls_notify(struct sonic__tls *t)
         return;
     t->flags |= SONIC__TLS_NOTIFIED;
     ERR_clear_error();
-    (void)SSL_shutdown(t->ssl); /* 0: the peer's has not come yet */
+    if (t->own != NULL)
+        sonic__tls_own_notify(t);
+    else
+        (void)SSL_shutdown(t->ssl); /* 0: the peer's has not come yet */
 }
 
 /* RFC 8446 section 6.1: our side is closed, the peer's may go on. */

@@ -365,6 +365,8 @@ sonic__tls_key_log_line(const SSL *ssl, const char *line)
                          {(void *)(uintptr_t) "\n", 1}};
     sonic_tls_context *ctx;
 
+    if (t != NULL)
+        sonic__tls_see_secret(t, line);
     if (t == NULL || t->ctx->key_log < 0)
         return;
     ctx = t->ctx;

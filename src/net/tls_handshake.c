@@ -46,6 +46,7 @@ sonic__tls_opening_free(struct sonic__tls *t)
     if (t->opening == NULL)
         return;
     sonic__timer_fini(io, &t->opening->timer);
+    OPENSSL_cleanse(&t->opening->seen, sizeof t->opening->seen);
     sonic__free(io, t->opening, sizeof *t->opening);
     t->opening = NULL;
 }
@@ -67,6 +68,17 @@ keep_protocol(struct sonic__tls *t)
     return 0;
 }
 
+/* OpenSSL is done; 1 when we are content as well. */
+static int
+succeed(struct sonic__tls *t)
+{
+    int ok = keep_protocol(t) < 0 ? -ENOMEM : sonic__tls_accept_peer(t);
+
+    if (ok == 1)
+        sonic__tls_hand_over(t);
+    return ok;
+}
+
 /* As far as it goes now: 1 done, 0 when it waits, or why it failed. */
 static int
 advance(struct sonic__tls *t)
@@ -84,7 +96,7 @@ advance(struct sonic__tls *t)
         e = n == 1 ? 0 : SSL_get_error(t->ssl, n);
         sonic__tls_took(t);
         if (n == 1)
-            return keep_protocol(t) < 0 ? -ENOMEM : sonic__tls_accept_peer(t);
+            return succeed(t);
         if (e != SSL_ERROR_WANT_READ)
             return t->out_error < 0 ? t->out_error : sonic__tls_fail(t, e);
         if (t->in_error == SONIC_EOF) {

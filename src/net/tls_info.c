@@ -19,7 +19,9 @@ sonic_tls_version_name(const sonic_stream *tls)
 {
     const struct sonic__tls *t = established(tls);
 
-    return t != NULL ? SSL_get_version(t->ssl) : NULL;
+    if (t == NULL)
+        return NULL;
+    return t->own != NULL ? "TLSv1.3" : SSL_get_version(t->ssl);
 }
 
 const char *
@@ -27,7 +29,10 @@ sonic_tls_cipher_name(const sonic_stream *tls)
 {
     const struct sonic__tls *t = established(tls);
 
-    return t != NULL ? SSL_get_cipher_name(t->ssl) : NULL;
+    if (t == NULL)
+        return NULL;
+    return t->own != NULL ? t->own->record.in.suite->name
+                          : SSL_get_cipher_name(t->ssl);
 }
 
 const char *
@@ -43,8 +48,11 @@ sonic_tls_server_name(const sonic_stream *tls)
 {
     const struct sonic__tls *t = sonic__tls_of(tls);
 
-    return t != NULL ? SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name)
-                     : NULL;
+    if (t == NULL)
+        return NULL;
+    return t->own != NULL
+               ? t->own->server_name
+               : SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name);
 }
 
 static size_t
@@ -96,30 +104,45 @@ sonic__tls_certificate_name(X509 *x, char *buf, size_t cap)
     return cut(subject, strlen(subject), buf, cap);
 }
 
+/* A reference of the caller's; NULL: the peer has shown none. */
+static X509 *
+peer_certificate(const struct sonic__tls *t)
+{
+    const unsigned char *p;
+
+    if (t == NULL)
+        return NULL;
+    if (t->own == NULL)
+        return SSL_get1_peer_certificate(t->ssl);
+    p = t->own->certificate;
+    return p == NULL ? NULL : d2i_X509(NULL, &p, (long)t->own->n_certificate);
+}
+
 size_t
 sonic_tls_peer_name(const sonic_stream *tls, char *buf, size_t cap)
 {
-    const struct sonic__tls *t = sonic__tls_of(tls);
-    X509 *x = t != NULL ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    X509 *x = peer_certificate(sonic__tls_of(tls));
+    size_t n = 0;
 
     if (cap > 0)
         *buf = '\0';
-    return x != NULL ? sonic__tls_certificate_name(x, buf, cap) : 0;
+    if (x != NULL)
+        n = sonic__tls_certificate_name(x, buf, cap);
+    X509_free(x);
+    return n;
 }
 
 size_t
 sonic_tls_peer_certificate(const sonic_stream *tls, void *buf, size_t cap)
 {
-    const struct sonic__tls *t = sonic__tls_of(tls);
-    const X509 *x = t != NULL ? SSL_get0_peer_certificate(t->ssl) : NULL;
+    X509 *x = peer_certificate(sonic__tls_of(tls));
     unsigned char *p = buf;
     int n = x != NULL ? i2d_X509(x, NULL) : 0;
 
-    if (n <= 0)
-        return 0;
-    if ((size_t)n <= cap)
+    if (n > 0 && (size_t)n <= cap)
         (void)i2d_X509(x, &p);
-    return (size_t)n;
+    X509_free(x);
+    return n > 0 ? (size_t)n : 0;
 }
 
 const char *
@@ -145,7 +168,9 @@ sonic_tls_resumed(const sonic_stream *tls)
 {
     const struct sonic__tls *t = established(tls);
 
-    return t != NULL && SSL_session_reused(t->ssl);
+    if (t == NULL)
+        return false;
+    return t->own != NULL ? t->own->resumed : SSL_session_reused(t->ssl);
 }
 
 const char *

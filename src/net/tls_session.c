@@ -135,7 +135,8 @@ size_t
 sonic_tls_export_session(const sonic_stream *tls, void *buf, size_t cap)
 {
     const struct sonic__tls *t = sonic__tls_of(tls);
-    SSL_SESSION *s = t != NULL ? SSL_get_session(t->ssl) : NULL;
+    SSL_SESSION *s =
+        t != NULL && t->ssl != NULL ? SSL_get_session(t->ssl) : NULL;
     unsigned char *p = buf;
     int n;
 

@@ -82,6 +82,7 @@ release(struct sonic__tls *t)
 
     sonic__tls_opening_free(t);
     SSL_free(t->ssl);
+    sonic__tls_own_free(t);
     sonic__free(io, t->why, SONIC__TLS_WHY);
     free_text(io, t->name);
     free_text(io, t->alpn);
@@ -205,6 +206,7 @@ set_up(struct sonic__tls *t, const sonic_tls_options *opt)
         err = sonic__tls_opening_new(t, opt->timeout);
     if (err < 0)
         return err;
+    sonic__tls_watch(t);
     if (t->ctx->role == SONIC_TLS_SERVER) {
         SSL_set_accept_state(t->ssl);
         return 0;

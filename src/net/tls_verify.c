@@ -168,11 +168,12 @@ int
 sonic_tls_verify_result(const sonic_stream *tls)
 {
     struct sonic__tls *t = sonic__tls_of(tls);
-
     long v;
 
     if (t == NULL || (t->opening != NULL && t->error == 0))
         return 0;
+    if (t->own != NULL)
+        return t->own->verified;
     v = SSL_get_verify_result(t->ssl);
     if (v == X509_V_OK && SSL_get0_peer_certificate(t->ssl) == NULL)
         return SONIC_ETLS_NO_CERTIFICATE;
@@ -192,6 +193,15 @@ alert_error(int alert)
     default:
         return SONIC_ETLS_ALERT;
     }
+}
+
+/* The peer has sent a fatal alert. */
+static int
+told(struct sonic__tls *t, int alert)
+{
+    sonic__tls_explain(t, "the peer says: %s (alert %d)",
+                       SSL_alert_desc_string_long(alert), alert);
+    return alert_error(alert);
 }
 
 static int
@@ -234,16 +244,23 @@ sonic__tls_fail(struct sonic__tls *t, int ssl_error)
                                                        : SONIC_ETLS;
     else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
         err = verify_failure(t);
-    else if (reason > SSL_AD_REASON_OFFSET) {
-        int alert = reason - SSL_AD_REASON_OFFSET;
-
-        sonic__tls_explain(t, "the peer says: %s (alert %d)",
-                           SSL_alert_desc_string_long(alert), alert);
-        err = alert_error(alert);
-    } else {
+    else if (reason > SSL_AD_REASON_OFFSET)
+        err = told(t, reason - SSL_AD_REASON_OFFSET);
+    else
         err = reason_error(reason);
-    }
     sonic__tls_explain(t, "%s", words != NULL ? words : sonic_strerror(err));
+    ERR_clear_error();
+    return err;
+}
+
+/* The same of our own records. */
+int
+sonic__tls_own_fail(struct sonic__tls *t)
+{
+    const struct sonic__tls_record *r = &t->own->record;
+    int err = r->error == SONIC_ETLS_ALERT ? told(t, r->alert) : r->error;
+
+    sonic__tls_explain(t, "%s", r->why != NULL ? r->why : sonic_strerror(err));
     ERR_clear_error();
     return err;
 }
