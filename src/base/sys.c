@@ -270,9 +270,8 @@ k_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev, void *ud)
     SYS(epoll_ctl(epfd, op, fd, ev));
 }
 
-/* The plain call where it can say what is meant; nanoseconds with
- * epoll_pwait2(2), or, before Linux 5.11, milliseconds rounded up. */
-/* A timeout finer than epoll_wait(2) has. */
+/* A timeout finer than epoll_wait(2) has: nanoseconds with epoll_pwait2(2), or,
+ * before Linux 5.11, milliseconds rounded up. */
 static SONIC__RARELY int
 wait_finely(int epfd, struct epoll_event *ev, int max, int64_t timeout)
 {
@@ -295,7 +294,8 @@ k_epoll_wait(int epfd, struct epoll_event *ev, int max, int64_t timeout,
     (void)ud;
     if (timeout > 0)
         return wait_finely(epfd, ev, max, timeout);
-    SYS(epoll_wait(epfd, ev, max, timeout < 0 ? -1 : 0));
+    /* 0, or -1 where it is negative */
+    SYS(epoll_wait(epfd, ev, max, -(int)((uint64_t)timeout >> 63)));
 }
 
 static int

@@ -94,6 +94,7 @@ sonic__udp_list(sonic_udp *u)
     u->next_dirty = NULL;
     *o->io->dirty_udp_tail = u;
     o->io->dirty_udp_tail = &u->next_dirty;
+    o->io->besides = true;
 }
 
 void

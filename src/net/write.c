@@ -109,6 +109,7 @@ mark_dirty(sonic_stream *s)
     s->object.bits2 |= SONIC__WRITE_LISTED;
     s->wq->next.dirty = io->dirty;
     io->dirty = s;
+    io->besides = true;
 }
 
 static void

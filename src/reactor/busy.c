@@ -60,6 +60,7 @@ void
 sonic_io_time_cycles(sonic_io *io, sonic_histogram *h)
 {
     io->cycle_times = h;
+    io->besides = true;
     io->cycle_handlers = io->handlers;
     io->cycle_began = sonic__now(io);
 }

@@ -10,41 +10,26 @@ _Static_assert(sizeof(struct sonic__event) == sizeof(struct epoll_event) &&
                    SONIC__READ == (int)EPOLLIN && SONIC__WRITE == (int)EPOLLOUT,
                "io->events is filled in by the kernel");
 
-struct watch {
-    int fd;
-};
-
 static int
 epoll_open(sonic_io *io)
 {
-    struct watch *w = sonic__alloc(io, sizeof *w);
-    int fd;
+    int fd = io->sys->epoll_create1(EPOLL_CLOEXEC, io->sys->ud);
 
-    if (w == NULL)
-        return -ENOMEM;
-    fd = io->sys->epoll_create1(EPOLL_CLOEXEC, io->sys->ud);
-    if (fd < 0) {
-        sonic__free(io, w, sizeof *w);
+    if (fd < 0)
         return fd;
-    }
-    w->fd = fd;
-    io->watch = w;
+    io->watch.fd = fd;
     return 0;
 }
 
 static void
 epoll_end(sonic_io *io)
 {
-    struct watch *w = io->watch;
-
-    io->sys->close(w->fd, io->sys->ud);
-    sonic__free(io, w, sizeof *w);
+    io->sys->close(io->watch.fd, io->sys->ud);
 }
 
 static int
 control(sonic_io *io, struct sonic__object *o, int op, bool room)
 {
-    struct watch *w = io->watch;
     struct epoll_event ev = {
         .events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET,
         .data.u64 = sonic__event_id(o->slot, io->slots[o->slot].generation),
@@ -52,7 +37,7 @@ control(sonic_io *io, struct sonic__object *o, int op, bool room)
 
     if (room)
         ev.events |= EPOLLOUT;
-    return io->sys->epoll_ctl(w->fd, op, o->fd, &ev, io->sys->ud);
+    return io->sys->epoll_ctl(io->watch.fd, op, o->fd, &ev, io->sys->ud);
 }
 
 static int
@@ -72,9 +57,7 @@ epoll_tell_room(sonic_io *io, struct sonic__object *o, bool tell)
 static void
 epoll_remove(sonic_io *io, struct sonic__object *o)
 {
-    struct watch *w = io->watch;
-
-    io->sys->epoll_ctl(w->fd, EPOLL_CTL_DEL, o->fd, NULL, io->sys->ud);
+    io->sys->epoll_ctl(io->watch.fd, EPOLL_CTL_DEL, o->fd, NULL, io->sys->ud);
 }
 
 static uint32_t
@@ -92,16 +75,15 @@ epoll_translate(uint32_t ev)
 static int
 epoll_collect(sonic_io *io, int64_t timeout)
 {
-    const struct watch *w = io->watch;
-
-    return io->sys->epoll_wait(w->fd, (struct epoll_event *)(void *)io->events,
+    return io->sys->epoll_wait(io->watch.fd,
+                               (struct epoll_event *)(void *)io->events,
                                (int)io->batch, timeout, io->sys->ud);
 }
 
 static int
 epoll_fd(const sonic_io *io)
 {
-    return ((const struct watch *)io->watch)->fd;
+    return io->watch.fd;
 }
 
 const struct sonic__backend sonic__backend_epoll = {

@@ -132,6 +132,7 @@ sonic_io_close(sonic_io *io)
     close_objects(io, true, false);
     close_objects(io, false, false);
     io->closed = true;
+    io->besides = true;
     atomic_store(&io->door->shut, true); /* the last posts are in */
     if (!io->running && io->dispatched == 0)
         sonic__io_drain(io);

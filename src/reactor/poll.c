@@ -13,14 +13,14 @@ struct watch {
 static int
 poll_open(sonic_io *io)
 {
-    io->watch = sonic__alloc(io, sizeof(struct watch));
-    return io->watch == NULL ? -ENOMEM : 0;
+    io->watch.data = sonic__alloc(io, sizeof(struct watch));
+    return io->watch.data == NULL ? -ENOMEM : 0;
 }
 
 static void
 poll_end(sonic_io *io)
 {
-    struct watch *w = io->watch;
+    struct watch *w = io->watch.data;
 
     sonic__free(io, w->fds, w->cap * sizeof *w->fds);
     sonic__free(io, w, sizeof *w);
@@ -29,7 +29,7 @@ poll_end(sonic_io *io)
 static int
 poll_add(sonic_io *io, struct sonic__object *o)
 {
-    struct watch *w = io->watch;
+    struct watch *w = io->watch.data;
     uint32_t cap = w->cap == 0 ? 64 : w->cap;
     struct pollfd *v;
 
@@ -54,13 +54,13 @@ poll_add(sonic_io *io, struct sonic__object *o)
 static void
 poll_remove(sonic_io *io, struct sonic__object *o)
 {
-    ((struct watch *)io->watch)->fds[o->slot] = (struct pollfd){.fd = -1};
+    ((struct watch *)io->watch.data)->fds[o->slot] = (struct pollfd){.fd = -1};
 }
 
 static void
 poll_arm(sonic_io *io, struct sonic__object *o, unsigned ready)
 {
-    struct pollfd *p = &((struct watch *)io->watch)->fds[o->slot];
+    struct pollfd *p = &((struct watch *)io->watch.data)->fds[o->slot];
 
     p->fd = o->fd;
     if (ready & SONIC__READ)
@@ -97,7 +97,7 @@ take_ready(struct pollfd *p)
 static int
 poll_collect(sonic_io *io, int64_t timeout)
 {
-    struct watch *w = io->watch;
+    struct watch *w = io->watch.data;
     uint32_t len = io->slots_n < w->cap ? io->slots_n : w->cap;
     unsigned n = 0;
     int ret = io->sys->poll(w->fds, len, timeout, io->sys->ud);

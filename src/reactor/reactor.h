@@ -68,18 +68,23 @@ struct sonic__object {
     uint8_t flags; /* SONIC__CLOSED … */
     uint8_t bits;  /* the class's own */
     uint8_t bits2; /* the class's own */
-    int32_t error; /* the class's own */
+    int32_t error; /* the class's own; behind the four, see sonic__object_is */
 };
+_Static_assert(offsetof(struct sonic__object, error) ==
+                   offsetof(struct sonic__object, ready) + 4,
+               "sonic__object_is compares eight bytes");
 
-/* Are ready, flags, bits and bits2 just these?  One comparison. */
+/* Are ready, flags, bits and bits2 just these, and is there no error?  One
+ * comparison. */
 static inline bool
 sonic__object_is(const struct sonic__object *o, int ready, int flags, int bits,
                  int bits2)
 {
-    const uint8_t want[4] = {(uint8_t)ready, (uint8_t)flags, (uint8_t)bits,
+    const uint8_t want[8] = {(uint8_t)ready, (uint8_t)flags, (uint8_t)bits,
                              (uint8_t)bits2};
 
-    return memcmp(&o->ready, want, sizeof want) == 0;
+    return memcmp((const char *)o + offsetof(struct sonic__object, ready), want,
+                  sizeof want) == 0;
 }
 
 /* A slot outlives its object: an event that names an older generation is
@@ -163,7 +168,7 @@ struct sonic_udp;
 /* References to lent memory, and the cork's bytes between them. */
 enum { SONIC__CORK_PARTS = 64 };
 struct sonic__cork_parts {
-    unsigned n;
+    unsigned n;          /* 0 while nothing is corked */
     size_t bytes;        /* of all references */
     const uint8_t *from; /* the cork's bytes from here on are in no part yet */
     struct iovec v[SONIC__CORK_PARTS];
@@ -172,7 +177,10 @@ struct sonic__cork_parts {
 struct sonic_io {
     const sonic_sys *sys;
     const struct sonic__backend *backend;
-    void *watch; /* the backend's own */
+    union {
+        int fd;
+        void *data;
+    } watch; /* the backend's own */
 
     /* What is ready and not run yet: see gather() and step(). */
     struct sonic__event *events;
@@ -188,6 +196,7 @@ struct sonic_io {
     struct sonic__wq *spare_wq;       /* write queues not in use */
     struct sonic_shared *shared;      /* all that is held */
     struct sonic__wq *cork_wq;        /* the one that the cork fills */
+    uint8_t *cork_base;               /* its block; NULL: there is none */
     sonic_cork cork;
     struct sonic_udp *dirty_udp, **dirty_udp_tail;
     struct sonic__udp_ring *spare_rings;
@@ -200,6 +209,8 @@ struct sonic_io {
     size_t guards;
     uint64_t handlers;
     bool running, closed, freed, now_valid;
+    bool besides; /* there may be more to look at than events.  Set by whoever
+                     brings it, cleared by the loop: see run_events() */
     size_t pending;
     int64_t now;
 
@@ -253,6 +264,7 @@ sonic__defer(struct sonic__object *o)
     o->next = o; /* marks the end of the queue */
     *io->queue.tail = o;
     io->queue.tail = &o->next;
+    io->besides = true;
     io->stats.deferred++;
 }
 
@@ -345,8 +357,10 @@ sonic__complete_end(sonic_io *io)
 {
     io->dispatched--;
     if (atomic_load_explicit(&io->door->stop, memory_order_relaxed) &&
-        !io->closed)
+        !io->closed) {
         io->allowed = 0;
+        io->besides = true;
+    }
 }
 
 /* Say that the loop is about to block.  False when something came before it

@@ -110,6 +110,7 @@ sonic__timer_arm(sonic_io *io, struct sonic__timer *t, int64_t deadline)
     sonic__timer_disarm(io, t);
     t->deadline = deadline;
     assert(io->heap_n < io->heap_cap);
+    io->besides = true;
     sift_up(io, io->heap_n++,
             (struct sonic__heap_entry){deadline, io->timer_seq++, t});
 }
