@@ -11,12 +11,6 @@
 
 enum { REFERRED_MAX = 256 << 10 /* bytes: less than any high-water mark */ };
 
-static uint8_t *
-base_of(const sonic_io *io)
-{
-    return io->cork_wq->spare->bytes;
-}
-
 /* A queue with a block for the next dispatch, when there is none. */
 void
 sonic__cork_prepare(sonic_io *io)
@@ -39,6 +33,7 @@ sonic__cork_prepare(sonic_io *io)
         return;
     }
     io->cork_wq = q;
+    io->cork_base = q->spare->bytes;
     io->cork.end = q->spare->bytes + SONIC__BLOCK_LARGEST;
 }
 
@@ -56,19 +51,18 @@ sonic__cork_open(sonic_stream *s)
         o->error != 0 || (o->flags & ~SONIC__REGISTERED) ||
         !(o->ready & SONIC__WRITE))
         return;
-    if (io->cork_wq == NULL)
+    if (io->cork_base == NULL)
         sonic__cork_prepare(io);
-    if (io->cork_wq == NULL)
+    if (io->cork_base == NULL)
         return;
-    io->cork.at = base_of(io);
+    io->cork.at = io->cork_base;
     io->cork.stream = s;
-    io->parts.n = 0;
 }
 
 size_t
 sonic__cork_bytes(const sonic_io *io)
 {
-    size_t n = (size_t)(io->cork.at - base_of(io));
+    size_t n = (size_t)(io->cork.at - io->cork_base);
 
     return io->parts.n > 0 ? n + io->parts.bytes : n;
 }
@@ -97,7 +91,7 @@ sonic_stream_refer(sonic_stream *s, const void *buf, size_t len)
         !sonic__mirror_holds(s->u.mirror, buf))
         return false;
     if (p->n == 0) {
-        p->from = base_of(io);
+        p->from = io->cork_base;
         p->bytes = 0;
     }
     if (p->n + 3 > SONIC__CORK_PARTS || len > REFERRED_MAX - p->bytes)
@@ -116,6 +110,7 @@ hand_over(sonic_stream *s, size_t n)
     struct sonic__wq *q = io->cork_wq;
 
     io->cork_wq = NULL;
+    io->cork_base = NULL;
     sonic__write_marks(s, q);
     q->head = q->tail = q->spare;
     q->spare = NULL;
@@ -149,17 +144,20 @@ queue_parts(sonic_stream *s)
 static void
 queue_all(sonic_stream *s, size_t n)
 {
-    if (s->object.io->parts.n > 0)
+    sonic_io *io = s->object.io;
+
+    if (io->parts.n > 0)
         queue_parts(s);
     else
         hand_over(s, n);
+    io->parts.n = 0;
 }
 
 void
 sonic__cork_pull(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
-    size_t n = (size_t)(io->cork.at - base_of(io));
+    size_t n = (size_t)(io->cork.at - io->cork_base);
 
     io->cork.stream = NULL;
     if (io->parts.n > 0)
@@ -168,9 +166,8 @@ sonic__cork_pull(sonic_stream *s)
         queue_all(s, n);
 }
 
-/* The system took less than all: an error, or so many bytes. */
-static SONIC__RARELY void
-keep_rest(sonic_stream *s, size_t n, ssize_t taken)
+void
+sonic__cork_keep(sonic_stream *s, size_t n, ssize_t taken)
 {
     queue_all(s, n);
     taken = sonic__write_judge(s, taken);
@@ -178,40 +175,21 @@ keep_rest(sonic_stream *s, size_t n, ssize_t taken)
         sonic__write_advance(s, (size_t)taken);
 }
 
-static void
-sent(sonic_stream *s, size_t n, ssize_t taken)
-{
-    sonic_io *io = s->object.io;
-
-    if (taken != (ssize_t)n) {
-        keep_rest(s, n, taken);
-        return;
-    }
-    io->stats.writes++;
-    io->stats.bytes_out += n;
-}
-
-static SONIC__RARELY void
-send_parts(sonic_stream *s)
+void
+sonic__cork_send_parts(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
     size_t n = sonic__cork_bytes(io);
 
     close_part(io);
-    sent(s, n,
-         sonic__stream_class(s)->writev(s, io->parts.v, (int)io->parts.n));
+    sonic__cork_sent(
+        s, io, n,
+        sonic__stream_class(s)->writev(s, io->parts.v, (int)io->parts.n));
+    io->parts.n = 0;
 }
 
 void
 sonic__cork_send(sonic_stream *s)
 {
-    sonic_io *io = s->object.io;
-    const uint8_t *base = base_of(io);
-    size_t n = (size_t)(io->cork.at - base);
-
-    io->cork.stream = NULL;
-    if (io->parts.n > 0)
-        send_parts(s);
-    else if (n > 0)
-        sent(s, n, sonic__stream_write(s, base, n));
+    sonic__cork_flush(s, s->object.io, false);
 }

@@ -7,9 +7,13 @@
 static ssize_t
 socket_read(sonic_stream *s, void *buf, size_t len)
 {
-    const sonic_sys *sys = s->object.io->sys;
+    return sonic__socket_read(s, s->object.io->sys, buf, len);
+}
 
-    return sys->recv(s->object.fd, buf, len, 0, sys->ud);
+static ssize_t
+socket_write(sonic_stream *s, const void *buf, size_t len)
+{
+    return sonic__socket_write(s, s->object.io->sys, buf, len);
 }
 
 static ssize_t
@@ -27,14 +31,6 @@ fd_readv(sonic_stream *s, const struct iovec *iov, int n)
     const sonic_sys *sys = s->object.io->sys;
 
     return sys->readv(s->object.fd, iov, n, sys->ud);
-}
-
-static ssize_t
-socket_write(sonic_stream *s, const void *buf, size_t len)
-{
-    const sonic_sys *sys = s->object.io->sys;
-
-    return sys->send(s->object.fd, buf, len, MSG_NOSIGNAL, sys->ud);
 }
 
 static ssize_t
@@ -77,7 +73,7 @@ fd_shutdown(sonic_stream *s)
 /* TCP: a receive that brings less than was asked for has taken all. */
 static const struct sonic__stream_class tcp_class = {
     .base = {.name = "tcp",
-             .run = sonic__stream_run,
+             .run = sonic__tcp_run,
              .close = sonic__stream_close,
              .destroy = sonic__stream_destroy,
              .reading = sonic__stream_reading},

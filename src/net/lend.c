@@ -11,9 +11,11 @@ static SONIC__RARELY void
 settle(sonic_stream *s, struct sonic_mirror *m)
 {
     s->object.io->pool.spare_bytes -= m->size;
+    s->object.io->pool.lent++;
     if (s->wq != NULL)
         sonic__write_run(s);
     sonic__read_settle(s);
+    s->object.bits &= (uint8_t)~SONIC__READ_BUSY;
 }
 
 /* As sonic__complete_begin and _end, where nothing else is on the stack. */
@@ -22,9 +24,8 @@ call_back(sonic_stream *s, sonic_io *io, uint8_t *data, size_t n)
 {
     io->pending--;
     io->handlers++;
+    io->allowed--;
     io->dispatched = 1;
-    if (io->allowed != UINT64_MAX)
-        io->allowed--;
     io->dispatching = s;
     s->rd.cb.lend(s, 0, data, n, s->rd.ud);
     io->dispatching = NULL;
@@ -32,38 +33,37 @@ call_back(sonic_stream *s, sonic_io *io, uint8_t *data, size_t n)
 }
 
 /* Lend the n bytes that were received into m, the pool's next spare buffer.
- * It is in the pool again when this returns, unless something was left. */
-static inline void
-deliver(sonic_stream *s, sonic_io *io, struct sonic_mirror *m, size_t n)
+ * True when nothing was left, in it or to be sent: it is in the pool again. */
+static SONIC__INLINE bool
+deliver(sonic_stream *s, sonic_io *io, struct sonic_mirror *m, size_t n,
+        bool tcp)
 {
     struct sonic__object *o = &s->object;
 
     io->pool.spare[0] = m->next;
-    io->pool.lent++;
     m->used = n;
     s->u.mirror = m;
     o->bits = SONIC__READ_BUSY;
     io->cork.again = false;
-    io->cork.at = io->cork_wq->spare->bytes;
+    io->cork.at = io->cork_base;
     io->cork.stream = s;
-    io->parts.n = 0;
     call_back(s, io, m->base, n);
     if (io->cork.again && o->bits == SONIC__READ_BUSY) {
         m->used = m->head = 0;
         io->pending++;
-        o->bits |= SONIC__READ_LEND;
+        o->bits = SONIC__READ_BUSY | SONIC__READ_LEND;
     }
     if (io->cork.stream == s)
-        sonic__cork_send(s);
+        sonic__cork_flush(s, io, tcp);
     if (s->wq != NULL || m->used != 0 || m->pins != 0) {
         settle(s, m);
-    } else {
-        s->u.mirror = NULL;
-        m->next = io->pool.spare[0];
-        io->pool.spare[0] = m;
-        io->pool.lent--;
+        return false;
     }
     o->bits &= (uint8_t)~SONIC__READ_BUSY;
+    s->u.mirror = NULL;
+    m->next = io->pool.spare[0];
+    io->pool.spare[0] = m;
+    return true;
 }
 
 /* A read that brought nothing. */
@@ -86,41 +86,58 @@ is_usual(const sonic_stream *s, const sonic_io *io)
     return sonic__object_is(&s->object, SONIC__READ | SONIC__WRITE,
                             SONIC__REGISTERED, SONIC__READ_LEND,
                             SONIC__CONNECTED) &&
-           s->object.error == 0 && s->u.mirror == NULL && s->rd.len == 1 &&
-           s->wq == NULL && s->more == NULL && io->cork_wq != NULL &&
-           io->pool.spare[0] != NULL && io->allowed > 0 && io->dispatched == 0;
+           ((uintptr_t)s->u.mirror | (uintptr_t)s->wq | (uintptr_t)s->more) ==
+               0 &&
+           s->rd.len == 1 && io->cork_base != NULL && io->pool.spare[0] != NULL;
 }
 
-/* Is nothing left to do? */
-static inline bool
-is_done(const sonic_stream *s)
+/* As sonic__read_count, where is_usual: nothing but READ and WRITE is set. */
+static SONIC__INLINE void
+count(sonic_stream *s, sonic_io *io, size_t n, size_t asked, bool tcp)
 {
-    return s->wq == NULL && s->u.mirror == NULL &&
-           sonic__object_is(&s->object, SONIC__WRITE, SONIC__REGISTERED,
-                            SONIC__READ_LEND, SONIC__CONNECTED);
+    io->stats.reads++;
+    io->stats.bytes_in += n;
+    if (n < asked && (tcp || sonic__stream_class(s)->short_is_dry)) {
+        s->object.ready = SONIC__WRITE;
+        if (io->backend->arm != NULL)
+            sonic__await(&s->object, SONIC__READ);
+    }
+}
+
+static SONIC__INLINE void
+run(sonic_stream *s, bool tcp)
+{
+    sonic_io *io = s->object.io;
+    struct sonic_mirror *m = io->pool.spare[0];
+    ssize_t n;
+
+    assert(io->allowed > 0 && io->dispatched == 0);
+    if (is_usual(s, io)) {
+        n = tcp ? sonic__socket_read(s, io->sys, m->base, m->size)
+                : sonic__stream_class(s)->read(s, m->base, m->size);
+        if (n <= 0) {
+            deny(s, n, m->size);
+        } else {
+            count(s, io, (size_t)n, m->size, tcp);
+            if (deliver(s, io, m, (size_t)n, tcp) &&
+                sonic__object_is(&s->object, SONIC__WRITE, SONIC__REGISTERED,
+                                 SONIC__READ_LEND, SONIC__CONNECTED))
+                return;
+        }
+    }
+    sonic__stream_go_on(s);
 }
 
 void
 sonic__stream_run(struct sonic__object *o)
 {
-    sonic_stream *s = (sonic_stream *)o;
-    sonic_io *io = o->io;
-    struct sonic_mirror *m = io->pool.spare[0];
-    const struct sonic__stream_class *cls = sonic__stream_class(s);
-    ssize_t n;
+    run((sonic_stream *)o, false);
+}
 
-    if (is_usual(s, io)) {
-        n = cls->read(s, m->base, m->size);
-        if (n > 0) {
-            sonic__read_count(s, (size_t)n, m->size);
-            deliver(s, io, m, (size_t)n);
-        } else {
-            deny(s, n, m->size);
-        }
-        if (is_done(s))
-            return;
-    }
-    sonic__stream_go_on(s);
+void
+sonic__tcp_run(struct sonic__object *o)
+{
+    run((sonic_stream *)o, true);
 }
 
 /* ---- the public half --------------------------------------------------- */

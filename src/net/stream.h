@@ -7,9 +7,12 @@
 #ifndef SONICIO_SRC_STREAM_H
 #define SONICIO_SRC_STREAM_H
 
+#include <sys/socket.h>
+
 #include <sonicio/shared.h>
 #include <sonicio/stream.h>
 
+#include "base/hint.h"
 #include "reactor/reactor.h"
 
 /* What a stream stands on: a socket, another descriptor, a layer. */
@@ -120,6 +123,21 @@ sonic__stream_class(const sonic_stream *s)
     return (const struct sonic__stream_class *)(const void *)s->object.cls;
 }
 
+/* What a socket does. */
+static inline ssize_t
+sonic__socket_read(const sonic_stream *s, const sonic_sys *sys, void *buf,
+                   size_t len)
+{
+    return sys->recv(s->object.fd, buf, len, 0, sys->ud);
+}
+
+static inline ssize_t
+sonic__socket_write(const sonic_stream *s, const sonic_sys *sys,
+                    const void *buf, size_t len)
+{
+    return sys->send(s->object.fd, buf, len, MSG_NOSIGNAL, sys->ud);
+}
+
 static inline ssize_t
 sonic__stream_write(sonic_stream *s, const void *buf, size_t len)
 {
@@ -143,7 +161,8 @@ void sonic__stream_close(struct sonic__object *o);
 void sonic__stream_destroy(struct sonic__object *o);
 void sonic__stream_fini(sonic_stream *s); /* all but the memory of s */
 void sonic__stream_run(struct sonic__object *o);
-void sonic__stream_go_on(sonic_stream *s); /* what is pending */
+void sonic__tcp_run(struct sonic__object *o); /* the same for TCP */
+void sonic__stream_go_on(sonic_stream *s);    /* what is pending */
 bool sonic__stream_reading(const struct sonic__object *o);
 /* Give a new stream its connected descriptor; it owns fd when 0 is
  * returned. */
@@ -217,7 +236,37 @@ void sonic__dispatch_end(sonic_stream *s);
 void sonic__cork_prepare(sonic_io *io);
 void sonic__cork_open(sonic_stream *s);
 void sonic__cork_send(sonic_stream *s); /* its dispatch ends */
+void sonic__cork_send_parts(sonic_stream *s);
+/* The system took less than the n bytes: an error, or so many. */
+void sonic__cork_keep(sonic_stream *s, size_t n, ssize_t taken);
 size_t sonic__cork_bytes(const sonic_io *io);
+
+static inline void
+sonic__cork_sent(sonic_stream *s, sonic_io *io, size_t n, ssize_t taken)
+{
+    if (taken != (ssize_t)n) {
+        sonic__cork_keep(s, n, taken);
+        return;
+    }
+    io->stats.writes++;
+    io->stats.bytes_out += n;
+}
+
+/* As sonic__cork_send, of a TCP stream where that is known. */
+static SONIC__INLINE void
+sonic__cork_flush(sonic_stream *s, sonic_io *io, bool tcp)
+{
+    const uint8_t *base = io->cork_base;
+    size_t n = (size_t)(io->cork.at - base);
+
+    io->cork.stream = NULL;
+    if (io->parts.n > 0)
+        sonic__cork_send_parts(s);
+    else if (n > 0)
+        sonic__cork_sent(s, io, n,
+                         tcp ? sonic__socket_write(s, io->sys, base, n)
+                             : sonic__stream_write(s, base, n));
+}
 
 /* shared.c */
 struct sonic_shared {
