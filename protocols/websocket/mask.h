@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A key is the four bytes of the wire in the order of the wire, whatever the
  * machine's byte order: memcpy it from and to the frame. */
@@ -14,12 +15,12 @@
 static inline uint32_t
 sonic__ws_key_rotate(uint32_t key, size_t n)
 {
-    unsigned bits = 8 * (unsigned)n & 31;
+    unsigned bits = 8 * (unsigned)n;
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return key << bits | key >> (-bits & 31);
+    return key << (bits & 31) | key >> (-bits & 31);
 #else
-    return key >> bits | key << (-bits & 31);
+    return key >> (bits & 31) | key << (-bits & 31);
 #endif
 }
 
@@ -43,6 +44,39 @@ struct sonic__ws_simd {
     sonic__ws_mask_ascii_fn *mask_ascii;
     sonic__ws_utf8_fn *utf8;
 };
+
+/* Does what simd->mask does, in place; without a call where it is short. */
+static inline void
+sonic__ws_mask(const struct sonic__ws_simd *simd, uint8_t *p, size_t n,
+               uint32_t key)
+{
+#ifdef __GNUC__
+    typedef uint32_t v __attribute__((vector_size(16)));
+
+    if (n - 16 <= 48) { /* all is read before it is written twice */
+        const uint32_t turned = sonic__ws_key_rotate(key, n);
+        const v k = {key, key, key, key}, t = {turned, turned, turned, turned};
+        v a, b, y, z;
+
+        memcpy(&a, p, sizeof a);
+        memcpy(&z, p + n - 16, sizeof z);
+        if (n > 32) {
+            memcpy(&b, p + 16, sizeof b);
+            memcpy(&y, p + n - 32, sizeof y);
+            b ^= k;
+            y ^= t;
+            memcpy(p + 16, &b, sizeof b);
+            memcpy(p + n - 32, &y, sizeof y);
+        }
+        a ^= k;
+        z ^= t;
+        memcpy(p, &a, sizeof a);
+        memcpy(p + n - 16, &z, sizeof z);
+        return;
+    }
+#endif
+    simd->mask(p, p, n, key);
+}
 
 /* sonic__ws_simd_at - the ways that this processor knows, slowest first;
  * NULL past the last one.  The first one is plain C. */

@@ -65,9 +65,9 @@ plain(struct sonic__ws_run *run)
 
     if (run->read == run->len || !sonic__ws_is_parser_plain(run->p, run->rules))
         return 0;
-    n = sonic__ws_parse_plain(run->p, run->rules, run->sink->on_message,
-                              run->ud, run->data + run->read,
-                              run->len - run->read, &paused);
+    n = sonic__ws_parse_plain(
+        run->p, run->rules, run->rules->expect.mask != 0, run->sink->on_message,
+        run->ud, run->data + run->read, run->len - run->read, &paused);
     if (n < 0)
         return (int)n;
     run->read += (size_t)n;

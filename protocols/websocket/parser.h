@@ -69,14 +69,15 @@ struct sonic__ws_sink {
 struct sonic__ws_parser {
     struct sonic__ws_frame frame; /* .len: payload still to come, and .key
                                      turned to it, once the header is done */
-    uint64_t seen;    /* payload bytes of the message, as promised by headers */
-    size_t held;      /* bytes at the front of the window that are assembled */
-    uint32_t gap;     /* dead bytes behind them; not 0 after a pause only */
-    uint8_t state;    /* machine: message.def */
+    uint8_t state;    /* machine: message.def; behind the frame's state, see
+                         plain.h */
+    uint8_t delivery; /* of the next message */
     uint8_t utf8;     /* of the text so far */
     uint8_t message;  /* its opcode | delivery << 2 | flags << 4; of these 8:
                          `held` bytes of a chunk are to be shown again */
-    uint8_t delivery; /* of the next message */
+    uint32_t gap;  /* dead bytes behind those held; not 0 after a pause only */
+    uint64_t seen; /* payload bytes of the message, as promised by headers */
+    size_t held;   /* bytes at the front of the window that are assembled */
 };
 
 /* What became of the window.  Keep data[consumed .. len - trimmed) for the

@@ -2,6 +2,7 @@
  * the parser finds to the handler or to a read operation. */
 #include "websocket/session.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -321,10 +322,10 @@ on_other_bytes(sonic_stream *s, int err, uint8_t *data, size_t len,
 }
 
 /* Most often all that came is whole messages, and they go on. */
-static void
-on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
+static SONIC__INLINE void
+take(sonic_stream *s, int err, uint8_t *data, size_t len, sonic_ws *ws,
+     bool masked)
 {
-    sonic_ws *ws = ud;
     const struct sonic__ws_rules *rules = &ws->config->rules;
     ptrdiff_t n;
     bool paused;
@@ -335,26 +336,44 @@ on_bytes(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
         return;
     }
     ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
-    n = sonic__ws_parse_plain(&ws->parser, rules, on_plain_message, ws, data,
-                              len, &paused);
-    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
-    if (n == (ptrdiff_t)len && !paused && s == ws->stream) {
-        ws->flags |= SONIC__WS_ARMED;
+    n = sonic__ws_parse_plain(&ws->parser, rules, masked, on_plain_message, ws,
+                              data, len, &paused);
+    if (n == (ptrdiff_t)len && !paused) { /* it is still plain */
+        assert(!(ws->flags & SONIC__WS_ARMED));
+        ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
         ws->config->cork->again = true;
         return;
     }
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
     take_rest(ws, s, data, len, n);
     sonic__ws_drop(ws);
+}
+
+static void
+on_bytes_of_client(sonic_stream *s, int err, uint8_t *data, size_t len,
+                   void *ud)
+{
+    take(s, err, data, len, ud, true);
+}
+
+static void
+on_bytes_of_server(sonic_stream *s, int err, uint8_t *data, size_t len,
+                   void *ud)
+{
+    take(s, err, data, len, ud, false);
 }
 
 void
 sonic__ws_arm(sonic_ws *ws, size_t min, size_t want)
 {
+    bool masked = ws->config->rules.expect.mask != 0;
+
     if (ws->stream == NULL || (ws->flags & SONIC__WS_ARMED))
         return;
     ws->flags |= SONIC__WS_ARMED;
     sonic__ws_hold(ws);
-    sonic_stream_lend(ws->stream, min, want, on_bytes, ws);
+    sonic_stream_lend(ws->stream, min, want,
+                      masked ? on_bytes_of_client : on_bytes_of_server, ws);
 }
 
 /* A taker has come: look at what is there, then at what comes. */

@@ -152,19 +152,27 @@ copy(uint8_t *to, const uint8_t *from, size_t n)
     memcpy(to + n - 16, from + n - 16, 16);
 }
 
-/* The header of a server's short unfragmented message; 2 or 4 bytes. */
-static inline size_t
-short_head(uint8_t *to, enum sonic_ws_opcode opcode, size_t len)
+/* The header of a server's unfragmented message of 126 to 65,535 bytes. */
+static inline void
+medium_head(uint8_t to[4], enum sonic_ws_opcode opcode, size_t len)
 {
     to[0] = (uint8_t)(0x80 | (unsigned)opcode);
-    if (len <= 125) {
-        to[1] = (uint8_t)len;
-        return 2;
-    }
     to[1] = 126;
     to[2] = (uint8_t)(len >> 8);
     to[3] = (uint8_t)len;
-    return 4;
+}
+
+/* Of one that may be shorter; 2 or 4 bytes. */
+static inline size_t
+short_head(uint8_t *to, enum sonic_ws_opcode opcode, size_t len)
+{
+    if (len > 125) {
+        medium_head(to, opcode, len);
+        return 4;
+    }
+    to[0] = (uint8_t)(0x80 | (unsigned)opcode);
+    to[1] = (uint8_t)len;
+    return 2;
 }
 
 /* A server's unfragmented message, when it is short: most of them.  Encoded
@@ -320,6 +328,23 @@ send_message(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     return send_frame(ws, true, 0, (uint8_t)opcode, data, len);
 }
 
+/* Too long for a copy: referred to, if it was lent. */
+static SONIC__RARELY int
+send_referred(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+              size_t len)
+{
+    sonic_cork *c = ws->config->cork;
+
+    if (len > UINT16_MAX || !may_cork(ws, c, opcode, 4))
+        return send_message(ws, opcode, data, len);
+    medium_head(c->at, opcode, len);
+    c->at += 4;
+    if (sonic_stream_refer(ws->stream, data, len))
+        return 0;
+    c->at -= 4;
+    return send_message(ws, opcode, data, len);
+}
+
 /* Shorter or longer than most: copied into the cork. */
 static SONIC__RARELY int
 send_copied(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
@@ -336,37 +361,21 @@ send_copied(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     return 0;
 }
 
-/* Too long for a copy: referred to, if it was lent. */
-static SONIC__RARELY int
-send_referred(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
-              size_t len)
-{
-    sonic_cork *c = ws->config->cork;
-
-    if (len > UINT16_MAX || !may_cork(ws, c, opcode, 4))
-        return send_message(ws, opcode, data, len);
-    c->at += short_head(c->at, opcode, len);
-    if (sonic_stream_refer(ws->stream, data, len))
-        return 0;
-    c->at -= 4;
-    return send_message(ws, opcode, data, len);
-}
-
 int
 sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
               size_t len)
 {
     sonic_cork *c = ws->config->cork;
+    uint8_t *to = c->at;
 
-    if (len >= SHORT)
-        return send_referred(ws, opcode, data, len);
     if (len - 16 > 48)
-        return send_copied(ws, opcode, data, len);
+        return len < SHORT ? send_copied(ws, opcode, data, len)
+                           : send_referred(ws, opcode, data, len);
     if (!may_cork(ws, c, opcode, 2 + len))
         return send_message(ws, opcode, data, len);
-    (void)short_head(c->at, opcode, len);
-    copy(c->at + 2, data, len);
-    c->at += 2 + len;
+    (void)short_head(to, opcode, len);
+    copy(to + 2, data, len);
+    c->at = to + 2 + len;
     return 0;
 }
 
