@@ -5,7 +5,7 @@
 
 #include "websocket/mask.h"
 
-enum { LONGEST = 300, GUARD = 64, ROOM = LONGEST + 3 * GUARD };
+enum { DENSE = 300, LONGEST = 1400, GUARD = 64, ROOM = LONGEST + 3 * GUARD };
 
 static const uint8_t key_bytes[4] = {0x11, 0x22, 0x44, 0x78};
 
@@ -30,6 +30,13 @@ START_TEST(key_rotates_with_the_place)
                               key_at(n + k));
 }
 END_TEST
+
+/* Every length up to DENSE, then some. */
+static size_t
+longer(size_t n, size_t step)
+{
+    return n + (n < DENSE ? step : 13);
+}
 
 static void
 fill(uint8_t *room, unsigned seed)
@@ -66,7 +73,7 @@ START_TEST(equal_to_the_byte_loop)
 
     if (simd == NULL)
         return; /* not on this processor */
-    for (size_t n = 0; n <= LONGEST; n += step) {
+    for (size_t n = 0; n <= LONGEST; n = longer(n, step)) {
         for (size_t align = 0; align < GUARD / 2; align++)
             for (size_t phase = 0; phase < 4; phase++)
                 compare(simd, n, align, 0, phase);
@@ -76,13 +83,31 @@ START_TEST(equal_to_the_byte_loop)
 }
 END_TEST
 
+/* What does it without a call where it is short. */
+START_TEST(in_line)
+{
+    for (size_t n = 0; n <= DENSE; n++)
+        for (size_t phase = 0; phase < 4; phase++) {
+            uint8_t data[DENSE + 1];
+
+            for (size_t i = 0; i < sizeof data; i++)
+                data[i] = (uint8_t)(i * 3);
+            sonic__ws_mask(sonic__ws_simd_at(0), data, n, key_at(phase));
+            for (size_t i = 0; i < n; i++)
+                ck_assert_uint_eq(data[i], (uint8_t)(i * 3) ^
+                                               key_bytes[(phase + i) % 4]);
+            ck_assert_uint_eq(data[n], (uint8_t)(n * 3));
+        }
+}
+END_TEST
+
 START_TEST(disjoint)
 {
     const struct sonic__ws_simd *simd;
     uint8_t src[LONGEST], dst[LONGEST + 1];
 
     for (size_t s = 0; (simd = sonic__ws_simd_at(s)) != NULL; s++)
-        for (size_t n = 0; n <= LONGEST; n++) {
+        for (size_t n = 0; n <= LONGEST; n = longer(n, 1)) {
             for (size_t i = 0; i < n; i++)
                 src[i] = (uint8_t)(i * 3);
             memset(dst, 0xee, sizeof dst);
@@ -102,7 +127,7 @@ START_TEST(ascii_is_told)
 
     if (simd == NULL)
         return;
-    for (size_t n = 0; n <= LONGEST; n++)
+    for (size_t n = 0; n <= LONGEST; n = longer(n, 1))
         for (size_t at = 0; at <= n; at++) {
             bool ascii;
 
@@ -136,6 +161,7 @@ main(void)
 
     tcase_add_test(t, key_rotates_with_the_place);
     tcase_add_loop_test(t, equal_to_the_byte_loop, 0, 4);
+    tcase_add_test(t, in_line);
     tcase_add_test(t, disjoint);
     tcase_add_loop_test(t, ascii_is_told, 0, 4);
     tcase_add_test(t, best_is_the_last_known);
