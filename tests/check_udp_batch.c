@@ -189,6 +189,7 @@ wall_clock(void)
 
 START_TEST(timestamps)
 {
+    enum { PATIENCE = 20000 /* datagrams */ };
     struct udp_rig r;
     sonic_udp_options o[3] = {SONIC_UDP_OPTIONS_INIT, SONIC_UDP_OPTIONS_INIT,
                               SONIC_UDP_OPTIONS_INIT};
@@ -205,9 +206,11 @@ START_TEST(timestamps)
         sonic_udp *a = udp_bound(&r, NULL), *b = udp_bound(&r, &o[i]);
         int64_t before = wall_clock();
 
-        send_numbers(a, b, &next, 1); /* the kernel begins to stamp late */
-        sonic_udp_lend(b, on_udp_lend, &got);
-        RIG_UNTIL(&r.rig, got.n == 1);
+        do { /* the kernel begins to stamp late, when it finds the time */
+            send_numbers(a, b, &next, 1);
+            sonic_udp_lend(b, on_udp_lend, &got);
+            RIG_UNTIL(&r.rig, got.n == next);
+        } while (i < 2 && got.timestamp == 0 && next < PATIENCE);
         if (i < 2) {
             ck_assert_int_ge(got.timestamp, before);
             ck_assert_int_le(got.timestamp, wall_clock());
