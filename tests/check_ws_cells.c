@@ -112,6 +112,9 @@ ended(int err, enum sonic_ws_layer layer)
     ck_assert_int_eq(w.log.closes, 1);
     ck_assert_msg(w.log.why.error == err, "%s", sonic_errname(w.log.why.error));
     ck_assert_int_eq(w.log.why.layer, layer);
+    ck_assert_int_eq(w.log.why.state, layer <= SONIC_WS_LAYER_HANDSHAKE
+                                          ? SONIC_WS_HANDSHAKE
+                                          : SONIC_WS_OPEN);
 }
 
 START_TEST(idle_and_closed)

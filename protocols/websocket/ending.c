@@ -234,7 +234,6 @@ sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why)
     sonic_stream *s = ws->stream;
     sonic_io *io = ws->config->io;
 
-    sonic__ws_note(ws, why, sonic_ws_state(ws));
     if (ws->more != NULL) {
         sonic_timer_free(ws->more->timer);
         ws->more->timer = NULL;

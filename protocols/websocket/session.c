@@ -33,9 +33,12 @@ static const struct sonic__ws_cause no_cause = {0};
 static int
 step(sonic_ws *ws, enum fsm_event e, const struct sonic__ws_cause *why)
 {
+    enum sonic_ws_state in = sonic_ws_state(ws);
     const struct fsm_cell *c =
         fsm_step(&ws->state, e, ws->config->rules.tracer);
 
+    if (ws->state == S_CLOSED && in != SONIC_WS_TERMINATED)
+        sonic__ws_note(ws, why, in);
     return c->act(ws, why);
 }
 
