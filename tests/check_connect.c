@@ -59,16 +59,23 @@ START_TEST(a_name_connects)
     sonic_io *io = net_io(_i, NULL, NULL);
     sonic_listener *l = net_listener(io, "127.0.0.1:0");
     sonic_stream *s = net_stream(io);
+    sonic_connect_options opt = SONIC_CONNECT_OPTIONS_INIT;
+    sonic_connect_timing t;
     char text[64];
     sonic_address a;
 
     ck_assert_int_eq(sonic_listener_address(l, &a), 0);
     snprintf(text, sizeof text, "localhost:%u", sonic_address_port(&a));
-    ck_assert_int_eq(sonic_stream_connect(s, text, NULL), 0);
+    opt.timing = &t;
+    ck_assert_int_eq(sonic_stream_connect(s, text, &opt), 0);
+    ck_assert_int_gt(t.resolve, 0);
+    ck_assert_int_gt(t.connect, 0);
+    ck_assert_uint_ge(t.attempts, 1);
     snprintf(text, sizeof text, "tcp6:localhost:%u", sonic_address_port(&a));
     sonic_stream_free(s);
     s = net_stream(io);
-    ck_assert_int_lt(sonic_stream_connect(s, text, NULL), 0);
+    ck_assert_int_lt(sonic_stream_connect(s, text, &opt), 0);
+    ck_assert_int_eq(t.connect, 0); /* of one that failed */
     sonic_io_free(io);
 }
 END_TEST

@@ -257,6 +257,7 @@ START_TEST(keep_alive)
     begin(_i);
     w.opt.ping_interval = 5 * MS;
     w.opt.pong_timeout = 10000 * MS;
+    ck_assert_int_eq(sonic_histogram_new(NULL, &w.opt.rtt), 0);
     ws_serve_open(&w, &ws_log_handler);
     ck_assert_uint_eq(ws_hear(&w, ping, sizeof ping), sizeof ping);
     ck_assert_uint_eq(ping[0], 0x89);
@@ -266,6 +267,11 @@ START_TEST(keep_alive)
     for (int i = 0; i < 1000 && sonic_ws_rtt(w.log.ws) == 0; i++)
         sonic_io_run_one_for(w.io, MS);
     ck_assert_int_gt(sonic_ws_rtt(w.log.ws), 0);
+    ck_assert_uint_eq(sonic_histogram_count(w.opt.rtt), 1);
+    ck_assert_int_eq(sonic_histogram_max(w.opt.rtt), sonic_ws_rtt(w.log.ws));
+    ws_say_frame(&w, 0x8a, "unasked!"); /* is no round trip */
+    ck_assert_uint_eq(sonic_histogram_count(w.opt.rtt), 1);
+    sonic_histogram_free(w.opt.rtt);
     ws_world_close(&w);
 
     begin(_i);

@@ -179,6 +179,19 @@ tunnel(struct proxy *p, bool socks)
 }
 
 /* TLS is between the ends, behind the tunnel, and verifies as without one. */
+/* Each part that was gone through has a time, and no other. */
+static void
+took_its_time(bool all)
+{
+    sonic_ws_timing t = sonic_ws_connect_timing(client);
+
+    ck_assert_int_eq(t.resolve, 0); /* the proxy is an address */
+    ck_assert_int_gt(t.connect, 0);
+    ck_assert_int_gt(t.proxy, 0);
+    ck_assert_int_eq(t.tls > 0, all);
+    ck_assert_int_eq(t.upgrade > 0, all);
+}
+
 START_TEST(through_a_proxy)
 {
     struct proxy p;
@@ -199,6 +212,7 @@ START_TEST(through_a_proxy)
         while (client_log.opens == 0 && client_log.closes == 0)
             proxy_hand_on(&p);
         ck_assert_int_eq(client_log.opens, right);
+        took_its_time(right);
         if (right) {
             ck_assert_int_eq(sonic_ws_send(client, SONIC_WS_TEXT, "hi", 2), 0);
             while (client_log.total < 2)

@@ -67,12 +67,21 @@ SONIC_API SONIC_MUST_CHECK int sonic_stream_pair(sonic_io *io,
 SONIC_API SONIC_MUST_CHECK int sonic_pipe_new(sonic_io *io,
                                               sonic_stream *out[2]);
 
+/* How long it took to connect, in nanoseconds; of what was not done, 0. */
+typedef struct sonic_connect_timing {
+    int64_t resolve;   /* the name */
+    int64_t connect;   /* from then until an address had accepted */
+    unsigned attempts; /* addresses tried */
+} sonic_connect_timing;
+
 typedef struct sonic_connect_options {
     size_t size;
     int64_t timeout; /* nanoseconds for everything: name, addresses, TCP;
                         default 10 s; negative: it is over already */
     int64_t stagger; /* nanoseconds between two attempts; default 250 ms */
     const sonic_socket_options *socket; /* NULL: defaults */
+    sonic_connect_timing *timing; /* borrowed until cb, and filled in; may be
+                                     NULL */
 } sonic_connect_options;
 
 #define SONIC_CONNECT_OPTIONS_INIT                                             \

@@ -15,6 +15,7 @@
 #define SONICIO_WEBSOCKET_H
 
 #include <sonicio/fsm.h>
+#include <sonicio/histogram.h>
 #include <sonicio/listener.h>
 #include <sonicio/stream.h>
 #include <sonicio/tls.h>
@@ -219,6 +220,9 @@ typedef struct sonic_ws_options {
     int64_t ping_interval;     /* send a ping this often; 0: never */
     int64_t pong_timeout;      /* a pong must follow each ping within this time;
                                   default ping_interval */
+    sonic_histogram *rtt;      /* gets the round trip of each of these pings, in
+                                  nanoseconds; borrowed, by any number of
+                                  connections; NULL: none */
     size_t low_water, high_water, queue_limit; /* bytes; see stream.h */
     const char *const *subprotocols;           /* by preference; at most 254 */
     size_t n_subprotocols;
@@ -238,7 +242,8 @@ typedef struct sonic_ws_options {
     const char *tls_name;   /* name to verify instead of the URL's host; of
                                wss+unix it is "localhost" */
     const char *tls_sni;    /* name to ask for instead (SNI); "": none */
-    const sonic_connect_options *connect;
+    const sonic_connect_options *connect; /* but for timing: that is told by
+                                             sonic_ws_connect_timing */
     /* Called just before the request is sent: it may add fields of its own
      * to *more (valid until it returns to the loop). */
     void (*on_request)(sonic_ws *ws, const sonic_ws_header **more, size_t *n,
@@ -482,6 +487,16 @@ typedef struct sonic_ws_deflate_agreed {
 SONIC_API sonic_ws_deflate_agreed sonic_ws_deflate(const sonic_ws *ws);
 /* Is permessage-deflate part of this build? */
 SONIC_API bool sonic_ws_can_deflate(void);
+
+/* How long each part of a client's last connect took, in nanoseconds; 0: there
+ * was none, or it has not ended. */
+typedef struct sonic_ws_timing {
+    int64_t resolve, connect; /* see sonic_connect_timing */
+    int64_t proxy;            /* CONNECT, SOCKS5 */
+    int64_t tls;
+    int64_t upgrade; /* from the request to the response */
+} sonic_ws_timing;
+SONIC_API sonic_ws_timing sonic_ws_connect_timing(const sonic_ws *ws);
 
 /* Why it ended; only when TERMINATED. */
 SONIC_API SONIC_MUST_CHECK int sonic_ws_why_closed(const sonic_ws *ws,

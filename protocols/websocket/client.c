@@ -115,6 +115,8 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
     ws->flags = 0;
     ws->subprotocol = SONIC__WS_NO_SUBPROTOCOL;
     sonic__ws_disagree(ws);
+    memset(&ws->config->timing, 0, sizeof ws->config->timing);
+    sonic__ws_phase_ends(ws, NULL);
     if (ws->more != NULL)
         sonic__ws_more_reset(ws);
     o->url_text = sonic__ws_copy(ws->config->io, text);

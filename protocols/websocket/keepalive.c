@@ -138,6 +138,8 @@ sonic__ws_keepalive_pong(sonic_ws *ws, const uint8_t *data, size_t len)
         return;
     m->pong_due = 0;
     m->rtt = sonic_io_now(ws->config->io) - m->ping_sent;
+    if (ws->config->opt.rtt != NULL)
+        sonic_histogram_record(ws->config->opt.rtt, m->rtt);
 }
 
 /* The closing handshake, and the end of TCP, may take this long together. */

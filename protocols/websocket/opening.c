@@ -59,7 +59,36 @@ sonic__ws_open_timer(sonic_ws *ws)
     return 0;
 }
 
+/* ---- how long it takes -------------------------------------------------- */
+
+/* A part of a client's connecting is over: note how long it took. */
+void
+sonic__ws_phase_ends(sonic_ws *ws, int64_t *took)
+{
+    struct sonic__ws_config *c = ws->config;
+    int64_t now = sonic_io_now(c->io);
+
+    if (c->server)
+        return; /* its settings are not this connection's alone */
+    if (took != NULL)
+        *took = now - c->phase_began;
+    c->phase_began = now;
+}
+
+sonic_ws_timing
+sonic_ws_connect_timing(const sonic_ws *ws)
+{
+    return ws->config->timing;
+}
+
 /* ---- the stream ------------------------------------------------------- */
+
+static void
+note_connect(struct sonic__ws_config *c)
+{
+    c->timing.resolve = c->net_timing.resolve;
+    c->timing.connect = c->net_timing.connect;
+}
 
 static void
 on_connected(sonic_stream *s, int err, size_t n, void *ud)
@@ -68,6 +97,8 @@ on_connected(sonic_stream *s, int err, size_t n, void *ud)
 
     (void)n;
     if (s == ws->stream) {
+        note_connect(ws->config);
+        sonic__ws_phase_ends(ws, NULL);
         if (err < 0)
             sonic__ws_lost(ws, err);
         else
@@ -135,6 +166,7 @@ sonic__ws_open_connect(sonic_ws *ws)
         connect = *opt->connect;
     if (connect.timeout == 0)
         connect.timeout = opt->handshake_timeout;
+    connect.timing = &ws->config->net_timing;
     address_text(opt->proxy != NULL ? &o->proxy_url.at : &o->url, text,
                  sizeof text);
     sonic__ws_hold(ws);

@@ -264,8 +264,11 @@ sonic__ws_connected(sonic_ws *ws, bool at_proxy)
 void
 sonic__ws_tunnelled(sonic_ws *ws)
 {
-    int err =
-        step(ws, sonic__ws_wants_tls(ws) ? E_TO_TLS : E_TUNNELLED, &no_cause);
+    enum fsm_event e = sonic__ws_wants_tls(ws) ? E_TO_TLS : E_TUNNELLED;
+    int err;
+
+    sonic__ws_phase_ends(ws, &ws->config->timing.proxy);
+    err = step(ws, e, &no_cause);
 
     if (err < 0)
         sonic__ws_lost(ws, err);
@@ -274,7 +277,10 @@ sonic__ws_tunnelled(sonic_ws *ws)
 void
 sonic__ws_secured(sonic_ws *ws)
 {
-    int err = step(ws, E_SECURED, &no_cause);
+    int err;
+
+    sonic__ws_phase_ends(ws, &ws->config->timing.tls);
+    err = step(ws, E_SECURED, &no_cause);
 
     if (err < 0)
         sonic__ws_lost(ws, err);
@@ -283,6 +289,7 @@ sonic__ws_secured(sonic_ws *ws)
 void
 sonic__ws_upgraded(sonic_ws *ws)
 {
+    sonic__ws_phase_ends(ws, &ws->config->timing.upgrade);
     step(ws, E_UPGRADED, &no_cause);
 }
 

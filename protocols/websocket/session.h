@@ -39,6 +39,9 @@ struct sonic__ws_config {
     void *ud;
     sonic_ws_server *owner;          /* a server's */
     struct sonic__ws_anchor *anchor; /* a client's */
+    sonic_ws_timing timing;          /* a client's */
+    sonic_connect_timing net_timing;
+    int64_t phase_began; /* time of its connecting */
 
     /* permessage-deflate: what is asked for; what is agreed, which a server
      * keeps as a variant of its settings for each thing agreed. */
@@ -302,6 +305,7 @@ void sonic__ws_codec_release(sonic_ws *ws);
 void sonic__ws_weigh_anchor(sonic_ws *ws);
 
 /* opening.c */
+void sonic__ws_phase_ends(sonic_ws *ws, int64_t *took);
 int sonic__ws_open_connect(sonic_ws *ws);
 int sonic__ws_open_ask(sonic_ws *ws);
 int sonic__ws_open_await(sonic_ws *ws);

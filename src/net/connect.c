@@ -18,7 +18,8 @@ struct sonic__connect {
     sonic_stream_fn *cb;
     void *ud;
     struct sonic__timer deadline, next;
-    int64_t stagger;
+    int64_t stagger, began;
+    sonic_connect_timing *timing; /* may be NULL */
     struct sonic__resolve *resolve;
     const sonic_address *addresses;
     unsigned n, tried;
@@ -43,11 +44,17 @@ step(struct sonic__connect *c, enum fsm_event e)
     fsm_step(&c->object.bits, e, NULL)->act(c);
 }
 
-/* now + ns, also outside the loop */
+/* Also outside the loop. */
+static int64_t
+clock_now(const sonic_io *io)
+{
+    return io->sys->clock(io->sys->ud);
+}
+
 static int64_t
 deadline_after(sonic_io *io, int64_t ns)
 {
-    int64_t now = io->sys->clock(io->sys->ud);
+    int64_t now = clock_now(io);
 
     return ns > INT64_MAX - now ? INT64_MAX : now + ns;
 }
@@ -76,6 +83,8 @@ on_resolved(struct sonic__resolve *r, void *ud)
     c->addresses = r->found;
     c->n = r->n;
     c->object.error = r->err;
+    if (c->timing != NULL)
+        c->timing->resolve = clock_now(c->object.io) - c->began;
     step(c, r->err < 0 ? E_UNRESOLVED : E_ADDRESSES);
 }
 
@@ -193,7 +202,13 @@ act_cancel(struct sonic__connect *c)
 static void
 act_tell(struct sonic__connect *c)
 {
+    sonic_connect_timing *t = c->timing;
     sonic_io *io = c->object.io;
+
+    if (t != NULL && c->object.error == 0)
+        t->connect = clock_now(io) - c->began - t->resolve;
+    if (t != NULL)
+        t->attempts = c->tried;
 
     sonic__stream_set_connecting(c->stream, NULL);
     sonic__object_free(&c->object);
@@ -316,6 +331,10 @@ prepare(struct sonic__connect *c, const char *address,
     c->stagger = o.stagger != 0 ? o.stagger : STAGGER;
     c->addresses = &c->to.address;
     c->n = 1;
+    c->timing = o.timing;
+    c->began = clock_now(c->object.io);
+    if (c->timing != NULL)
+        *c->timing = (sonic_connect_timing){0, 0, 0};
     sonic__timer_arm(
         c->object.io, &c->deadline,
         deadline_after(c->object.io, o.timeout != 0 ? o.timeout : TIMEOUT));
