@@ -262,6 +262,7 @@ START_TEST(refusals)
     struct rig r;
     struct kit_ends e;
     sonic_tls_context *c, *s;
+    sonic_tls_context_options co = SONIC_TLS_CONTEXT_OPTIONS_INIT;
     sonic_tls_options opt = SONIC_TLS_OPTIONS_INIT;
     sonic_stream *plain, *out;
     struct outcome o = {0};
@@ -269,7 +270,9 @@ START_TEST(refusals)
     int peer;
 
     rig_open(&r, _i);
-    c = kit_client(r.io);
+    co.ca = kit.root.pem;
+    co.ca_len = kit.root.pem_len;
+    c = kit_context(r.io, SONIC_TLS_CLIENT, &co); /* it may resume */
     s = kit_server(r.io);
     plain = rig_stream(&r, &peer);
     ck_assert_int_eq(sonic_tls_new(c, plain, NULL, &out), SONIC_EOPTION);
@@ -342,13 +345,9 @@ START_TEST(blocking_twin)
 }
 END_TEST
 
-int
-main(void)
+static void
+add_cases(TCase *tc)
 {
-    Suite *suite = suite_create("tls");
-    TCase *tc = tcase_create("tls");
-
-    tcase_add_unchecked_fixture(tc, kit_open, kit_close);
     add_ways(tc, shakes_hands_and_talks);
     rig_add(tc, passes_down);
     add_ways(tc, close_notify_is_the_end);
@@ -359,6 +358,13 @@ main(void)
     tcase_add_loop_test(tc, handshake_is_given_up, 0, 4);
     rig_add(tc, refusals);
     rig_add(tc, blocking_twin);
-    suite_add_tcase(suite, tc);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("tls");
+
+    kit_add(suite, add_cases);
     return rig_main(suite);
 }

@@ -419,14 +419,10 @@ START_TEST(damage_is_found)
 }
 END_TEST
 
-int
-main(void)
+static void
+add_cases(TCase *tc)
 {
-    Suite *suite = suite_create("tls_data");
-    TCase *tc = tcase_create("tls_data");
-
     tcase_set_timeout(tc, 120); /* thousands of handshakes */
-    tcase_add_unchecked_fixture(tc, kit_open, kit_close);
     tcase_add_loop_test(tc, cut_at_every_byte, 0, 2);
     tcase_add_loop_test(tc, large_both_ways, 0, 2 * RIG_BACKENDS);
     tcase_add_loop_test(tc, writes_wait, 0, 2 * RIG_BACKENDS);
@@ -435,6 +431,13 @@ main(void)
     tcase_add_loop_test(tc, scattered, 0, 2 * RIG_BACKENDS);
     tcase_add_test(tc, not_tls);
     tcase_add_test(tc, damage_is_found);
-    suite_add_tcase(suite, tc);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("tls_data");
+
+    kit_add(suite, add_cases);
     return rig_main(suite);
 }

@@ -204,16 +204,19 @@ START_TEST(nothing_stays_inside)
 }
 END_TEST
 
+static void
+add_cases(TCase *tc)
+{
+    rig_add(tc, records_are_filled);
+    rig_add(tc, one_dispatch_one_call);
+    rig_add(tc, nothing_stays_inside);
+}
+
 int
 main(void)
 {
     Suite *suite = suite_create("tls_records");
-    TCase *tc = tcase_create("tls_records");
 
-    tcase_add_unchecked_fixture(tc, kit_open, kit_close);
-    rig_add(tc, records_are_filled);
-    rig_add(tc, one_dispatch_one_call);
-    rig_add(tc, nothing_stays_inside);
-    suite_add_tcase(suite, tc);
+    kit_add(suite, add_cases);
     return rig_main(suite);
 }

@@ -536,13 +536,9 @@ START_TEST(no_renegotiation)
 }
 END_TEST
 
-int
-main(void)
+static void
+add_cases(TCase *tc)
 {
-    Suite *suite = suite_create("tls_settings");
-    TCase *tc = tcase_create("tls_settings");
-
-    tcase_add_unchecked_fixture(tc, kit_open, kit_close);
     tcase_add_test(tc, versions);
     tcase_add_loop_test(tc, below_the_minimum, 0, 2);
     tcase_add_test(tc, ciphers);
@@ -555,6 +551,13 @@ main(void)
     tcase_add_loop_test(tc, key_log, 0, 2);
     tcase_add_test(tc, ktls_says_why_not);
     tcase_add_test(tc, no_renegotiation);
-    suite_add_tcase(suite, tc);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("tls_settings");
+
+    kit_add(suite, add_cases);
     return rig_main(suite);
 }

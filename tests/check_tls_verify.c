@@ -377,13 +377,9 @@ START_TEST(client_certificates)
 }
 END_TEST
 
-int
-main(void)
+static void
+add_cases(TCase *tc)
 {
-    Suite *suite = suite_create("tls_verify");
-    TCase *tc = tcase_create("tls_verify");
-
-    tcase_add_unchecked_fixture(tc, kit_open, kit_close);
     tcase_add_test(tc, dates);
     tcase_add_test(tc, names);
     tcase_add_test(tc, words_name_names);
@@ -392,6 +388,13 @@ main(void)
     tcase_add_test(tc, off_means_off);
     tcase_add_test(tc, names_apart);
     tcase_add_loop_test(tc, client_certificates, 0, 2);
-    suite_add_tcase(suite, tc);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("tls_verify");
+
+    kit_add(suite, add_cases);
     return rig_main(suite);
 }

@@ -227,14 +227,17 @@ START_TEST(through_a_proxy)
 }
 END_TEST
 
+static void
+add_cases(TCase *tc)
+{
+    rig_add(tc, through_a_proxy);
+}
+
 int
 main(void)
 {
     Suite *suite = suite_create("ws_tls_proxy");
-    TCase *tc = tcase_create("ws_tls_proxy");
 
-    tcase_add_unchecked_fixture(tc, kit_open, kit_close);
-    rig_add(tc, through_a_proxy);
-    suite_add_tcase(suite, tc);
+    kit_add(suite, add_cases);
     return rig_main(suite);
 }

@@ -55,6 +55,57 @@ kit_close(void)
     certificate_free(&kit.foreign);
 }
 
+static void
+open_openssl(void)
+{
+    kit_open();
+    kit.mode = KIT_OPENSSL;
+}
+
+static void
+open_server(void)
+{
+    kit_open();
+    kit.mode = KIT_SERVER;
+}
+
+static void
+open_both(void)
+{
+    kit_open();
+    kit.mode = KIT_BOTH;
+}
+
+void
+kit_add(Suite *suite, void (*add)(TCase *tc))
+{
+    static const struct {
+        const char *name;
+        void (*open)(void);
+    } modes[KIT_MODES] = {
+        [KIT_OPENSSL] = {"openssl", open_openssl},
+        [KIT_SERVER] = {"server", open_server},
+        [KIT_BOTH] = {"both", open_both},
+    };
+
+    for (int i = 0; i < KIT_MODES; i++) {
+        TCase *tc = tcase_create(modes[i].name);
+
+        tcase_add_unchecked_fixture(tc, modes[i].open, kit_close);
+        add(tc);
+        suite_add_tcase(suite, tc);
+    }
+}
+
+void
+kit_set_mode(sonic_tls_context_options *opt, enum sonic_tls_role role)
+{
+    if (kit.mode == KIT_OPENSSL)
+        opt->handover = SONIC_OFF;
+    if (kit.mode == KIT_BOTH && role == SONIC_TLS_CLIENT)
+        opt->resumption = SONIC_OFF;
+}
+
 char *
 kit_revoke(const struct certificate *issuer, const long *serials, size_t n)
 {
@@ -107,10 +158,14 @@ sonic_tls_context *
 kit_context(sonic_io *io, enum sonic_tls_role role,
             const sonic_tls_context_options *opt)
 {
+    sonic_tls_context_options o = *opt;
     sonic_tls_context *ctx;
     char why[256];
-    int err = sonic_tls_context_new(io, role, opt, &ctx, why, sizeof why);
+    int err;
 
+    if (kit.mode == KIT_OPENSSL)
+        o.handover = SONIC_OFF;
+    err = sonic_tls_context_new(io, role, &o, &ctx, why, sizeof why);
     ck_assert_msg(err == 0, "%s: %s", sonic_errname(err), why);
     return ctx;
 }
@@ -133,6 +188,7 @@ kit_client(sonic_io *io)
 
     opt.ca = kit.root.pem;
     opt.ca_len = kit.root.pem_len;
+    kit_set_mode(&opt, SONIC_TLS_CLIENT);
     return kit_context(io, SONIC_TLS_CLIENT, &opt);
 }
 
@@ -182,6 +238,9 @@ kit_connect(struct rig *r, struct kit_ends *e, int how)
     sonic_tls_context *c = kit_client(r->io), *s = kit_server(r->io);
 
     kit_shake(r, e, how, c, s, NULL, 0, 0);
+    ck_assert((sonic_tls_native(e->server) == NULL) ==
+              (kit.mode != KIT_OPENSSL));
+    ck_assert((sonic_tls_native(e->client) == NULL) == (kit.mode == KIT_BOTH));
     sonic_tls_context_free(c);
     sonic_tls_context_free(s);
 }

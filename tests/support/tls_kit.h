@@ -7,8 +7,17 @@
 #include "certificate.h"
 #include "rig.h"
 
+/* Who seals and opens records after a handshake of TLS 1.3. */
+enum kit_mode {
+    KIT_OPENSSL, /* OpenSSL's object, at both ends: handover is off */
+    KIT_SERVER,  /* the server's end does it itself: the default */
+    KIT_BOTH,    /* so does a client's of kit_client, which does not resume */
+    KIT_MODES
+};
+
 /* Two authorities, one between, and what they issued: made once. */
 struct kit {
+    enum kit_mode mode;
     struct certificate root, other_root, between;
     struct certificate server;  /* by root: localhost, *.example.org, 127.0.0.1,
                                    ::1 */
@@ -18,6 +27,10 @@ struct kit {
 extern struct kit kit;
 void kit_open(void);
 void kit_close(void);
+/* The cases that add adds, in each mode. */
+void kit_add(Suite *suite, void (*add)(TCase *tc));
+/* The mode's part in the options of a test. */
+void kit_set_mode(sonic_tls_context_options *opt, enum sonic_tls_role role);
 
 /* The certificate a wish gives; it fails the test when there is none. */
 struct certificate kit_certificate(const struct certificate_wish *wish);
