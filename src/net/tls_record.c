@@ -209,7 +209,12 @@ open_record(struct sonic__tls_record *r, uint8_t *record, size_t size,
     if (size <= SONIC__TLS_HEAD + SONIC__TLS_TAG)
         return wrong(r, SONIC__TLS_BAD_RECORD_MAC, "length too short");
     out->at = n - 1 <= room ? buf : record + SONIC__TLS_HEAD;
-    err = sonic__tls_keys_open(&r->in, record, size, out->at, &last);
+    if (n - 1 == room) { /* just the type has none */
+        err = sonic__tls_keys_open(&r->in, record, size, buf, &last);
+    } else {
+        err = sonic__tls_keys_open(&r->in, record, size, out->at, NULL);
+        last = out->at[n - 1];
+    }
     if (err == SONIC_ETLS_PROTOCOL)
         return wrong(r, SONIC__TLS_BAD_RECORD_MAC,
                      "decryption failed or bad record mac");
