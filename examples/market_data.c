@@ -21,7 +21,7 @@
 
 #include <sonicio/sonicio.h>
 
-enum { SYMBOLS = 8, TRADES = 200, CUT_AFTER = 60, ATTEMPTS = 8, TEXT = 1024 };
+enum { SYMBOLS = 8, TRADES = 200, CUT_AFTER = 60, TRIES = 8, TEXT = 1024 };
 #define MS INT64_C(1000000)
 #define SECOND (1000 * MS)
 
@@ -211,11 +211,10 @@ struct client {
     const char *symbols[SYMBOLS];
     size_t n_symbols;
     sonic_ws *ws;
-    sonic_timer *again, *alive; /* connect again; look after the feed */
-    int64_t silence, heard;     /* heard: when something last came */
-    int64_t asked;              /* when a text ping went out; 0: none is */
-    uint64_t wanted, last;      /* trades, 0: for ever; number of the last */
-    unsigned attempts;          /* since the last trade */
+    sonic_timer *alive;     /* looks after the feed */
+    int64_t silence, heard; /* heard: when something last came */
+    int64_t asked;          /* when a text ping went out; 0: none is */
+    uint64_t wanted, last;  /* trades, 0: for ever; number of the last */
     unsigned sessions, subscribed, pings, pongs;
     uint64_t trades, missed;
     int err;
@@ -239,7 +238,6 @@ on_open(sonic_ws *ws, void *ud)
 static void
 on_trade(struct client *c, const struct trade *t)
 {
-    c->attempts = 0;
     c->trades++;
     if (c->last != 0 && t->id > c->last + 1)
         c->missed += t->id - c->last - 1;
@@ -292,33 +290,26 @@ on_alive(sonic_timer *timer, int err, void *ud)
     if (c->asked == 0 && sonic_ws_send(c->ws, SONIC_WS_TEXT, "ping", 4) >= 0)
         c->asked = now;
     else if (now - c->asked >= c->silence)
-        sonic_ws_terminate(c->ws);
-}
-
-static void
-on_again(sonic_timer *timer, int err, void *ud)
-{
-    struct client *c = ud;
-
-    (void)timer;
-    if (err == 0)
-        sonic_ws_async_connect(c->ws, c->url, NULL, NULL);
+        (void)sonic_ws_connect_again(c->ws);
 }
 
 static void
 on_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
 {
     struct client *c = ud;
-    bool done = c->wanted != 0 && c->trades >= c->wanted;
 
-    if (!done)
+    if (sonic_ws_kept(ws).next != INT64_MAX)
         printf("%s: %s; again\n", c->venue->name,
                why->reason[0] != '\0' ? why->reason : "closed");
-    if (!done && ++c->attempts <= ATTEMPTS) {
-        sonic_timer_once(c->again, (5 * MS) << (c->attempts - 1), on_again, c);
-        return;
-    }
-    c->err = done ? 0 : why->error < 0 ? why->error : SONIC_EWS_ABNORMAL;
+}
+
+/* Closed by us, or given up. */
+static void
+on_over(sonic_ws *ws, int err, void *ud)
+{
+    struct client *c = ud;
+
+    c->err = err;
     sonic_io_stop(sonic_ws_io(ws));
 }
 
@@ -330,10 +321,9 @@ start(sonic_io *io, struct client *c)
         .on_message = on_message, .on_control = on_control,
         .on_close = on_close,
     };
+    sonic_ws_keep_options keep = SONIC_WS_KEEP_OPTIONS_INIT;
     int err = sonic_ws_new(io, NULL, &handler, c, &c->ws);
 
-    if (err == 0)
-        err = sonic_timer_new(io, &c->again);
     if (err == 0)
         err = sonic_timer_new(io, &c->alive);
     if (err < 0)
@@ -341,7 +331,9 @@ start(sonic_io *io, struct client *c)
     if (c->silence > 0)
         sonic_timer_repeat(c->alive, c->silence / 4, SONIC_TICK_SKIP, on_alive,
                            c);
-    sonic_ws_async_connect(c->ws, c->url, NULL, NULL);
+    keep.pause_min = 5 * MS;
+    keep.tries = TRIES;
+    sonic_ws_async_keep(c->ws, c->url, &keep, on_over, c);
     return 0;
 }
 

@@ -38,6 +38,7 @@
 #include <sonicio/url.h>
 #include <sonicio/warm.h>
 #include <sonicio/websocket.h>
+#include <sonicio/websocket_keep.h>
 #include <sonicio/websocket_prepared.h>
 
 #endif

@@ -15,6 +15,7 @@ extern const sonic_fsm sonic__soup_fsm;
 extern const sonic_fsm sonic__tls_record_fsm;
 extern const sonic_fsm sonic__ws_extension_fsm;
 extern const sonic_fsm sonic__ws_frame_fsm;
+extern const sonic_fsm sonic__ws_keep_fsm;
 extern const sonic_fsm sonic__ws_message_fsm;
 extern const sonic_fsm sonic__ws_session_fsm;
 
@@ -28,7 +29,8 @@ static const sonic_fsm *const builtin[] = {
     &sonic__tls_record_fsm,
 #endif
     &sonic__ws_extension_fsm, &sonic__ws_frame_fsm,
-    &sonic__ws_message_fsm,   &sonic__ws_session_fsm,
+    &sonic__ws_keep_fsm,      &sonic__ws_message_fsm,
+    &sonic__ws_session_fsm,
 };
 
 const sonic_fsm *

@@ -86,6 +86,15 @@ sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
     return err;
 }
 
+/* Of a connection that is kept: it hears of its fate from the session. */
+static void
+kept(sonic_ws *ws, int err, void *ud)
+{
+    (void)ws;
+    (void)err;
+    (void)ud;
+}
+
 static void
 begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
               sonic_ws_fn *cb, void *ud)
@@ -96,6 +105,8 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
     if (ws->flags & SONIC__WS_FREED)
         err = SONIC_ECLOSED;
     else if ((ws->flags & SONIC__WS_SERVER) || ws->end_posted)
+        err = -EBUSY;
+    else if (ws->config->keep != NULL && cb != kept)
         err = -EBUSY;
     else if (!sonic__ws_is_over(ws))
         err = sonic__ws_begin(ws); /* the machine says no */
@@ -124,6 +135,12 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
     if (err < 0)
         sonic__ws_lost(ws, err);
     sonic__ws_drop(ws);
+}
+
+void
+sonic__ws_connect_kept(sonic_ws *ws, const char *url)
+{
+    begin_connect(ws, NULL, url, kept, NULL);
 }
 
 void

@@ -97,19 +97,26 @@ sonic__ws_make(struct sonic__ws_config *config, const sonic_ws_handler *handler,
 /* ---- the record ------------------------------------------------------- */
 
 static bool
+is_of_system(int err)
+{
+    return err > SONIC_EOF && err < 0 && err != -ECANCELED;
+}
+
+static bool
 may_succeed_later(const struct sonic__ws_cause *why)
 {
     switch (why->layer) {
     case SONIC_WS_LAYER_RESOLVE:
-    case SONIC_WS_LAYER_CONNECT:
+    case SONIC_WS_LAYER_CONNECT: /* but for a wrong URL, wrong settings */
+        return is_of_system(why->err) || why->err == SONIC_ERESOLVE;
     case SONIC_WS_LAYER_TRANSPORT:
-        return why->err != SONIC_EADDRESS && why->err != -ECANCELED;
+        return why->err != -ECANCELED;
     case SONIC_WS_LAYER_TLS: /* what the system says may pass */
-        return (why->err > SONIC_EOF && why->err != -ECANCELED) ||
-               why->err == SONIC_ETLS_TRUNCATED;
-    case SONIC_WS_LAYER_HANDSHAKE:
-        return why->err == -ETIMEDOUT || why->status >= 500 ||
-               why->status == 408 || why->status == 429;
+        return is_of_system(why->err) || why->err == SONIC_ETLS_TRUNCATED;
+    case SONIC_WS_LAYER_PROXY:
+    case SONIC_WS_LAYER_HANDSHAKE: /* without an answer, or a passing one */
+        return is_of_system(why->err) || why->err == SONIC_EWS_ABNORMAL ||
+               why->status >= 500 || why->status == 408 || why->status == 429;
     case SONIC_WS_LAYER_CLOSE:
         return why->code == SONIC_WS_GOING_AWAY || why->code == 1012 ||
                why->code == SONIC_WS_TRY_AGAIN;
@@ -215,9 +222,13 @@ on_end(sonic_io *io, void *ud)
         f.close_cb(ws, f.why.clean ? 0 : f.outcome, f.close_ud);
     if (ws->flags & SONIC__WS_SERVER)
         server = sonic__ws_server_remove(ws, f.why.clean);
+    if (ws->config->keep != NULL)
+        sonic__ws_keep_ended(ws, &f.why);
     if (!(ws->flags & SONIC__WS_FREED) && ws->handler != NULL &&
         ws->handler->on_close != NULL)
         ws->handler->on_close(ws, &f.why, ws->ud);
+    if (ws->config->keep != NULL)
+        sonic__ws_keep_settle(ws);
     sonic__ws_server_settle(server);
     if ((ws->flags & SONIC__WS_SERVER) && !(ws->flags & SONIC__WS_FREED)) {
         ws->flags |= SONIC__WS_FREED;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sonicio/websocket_keep.h>
+
 #include "websocket/close.h"
 
 typedef int fsm_act(sonic_ws *ws, const struct sonic__ws_cause *why);
@@ -117,6 +119,8 @@ act_open(sonic_ws *ws, const struct sonic__ws_cause *why)
     sonic__ws_parser_init(&ws->parser, SONIC__WS_WHOLE);
     sonic__ws_choose_delivery(ws);
     sonic__ws_keepalive_start(ws);
+    if (ws->config->keep != NULL)
+        sonic__ws_keep_opened(ws);
     if (ws->handler != NULL && ws->handler->on_open != NULL)
         ws->handler->on_open(ws, ws->ud);
     if (cb != NULL)
@@ -439,6 +443,8 @@ sonic_ws_terminate(sonic_ws *ws)
     struct sonic__ws_cause why = {.err = -ECANCELED, .side = SONIC_WS_US};
 
     why.layer = layer_of(ws, -ECANCELED);
+    if (ws->config->keep != NULL)
+        sonic__ws_keep_terminated(ws);
     step(ws, E_TERMINATE, &why);
 }
 
@@ -449,6 +455,7 @@ sonic_ws_free(sonic_ws *ws)
         return;
     ws->flags |= SONIC__WS_FREED;
     sonic__ws_weigh_anchor(ws);
+    sonic_ws_stop_keeping(ws);
     sonic_ws_terminate(ws);
     if (is_server(ws))
         sonic__ws_server_settle(sonic__ws_server_remove(ws, false));

@@ -39,6 +39,7 @@ struct sonic__ws_config {
     void *ud;
     sonic_ws_server *owner;          /* a server's */
     struct sonic__ws_anchor *anchor; /* a client's */
+    struct sonic__ws_keep *keep;     /* a client's that is kept */
     sonic_ws_timing timing;          /* a client's */
     sonic_connect_timing net_timing;
     int64_t phase_began; /* time of its connecting */
@@ -303,6 +304,14 @@ void sonic__ws_codec_release(sonic_ws *ws);
 
 /* client.c: what ends a client's connection with its io */
 void sonic__ws_weigh_anchor(sonic_ws *ws);
+
+void sonic__ws_connect_kept(sonic_ws *ws, const char *url);
+
+/* keeping.c: of one that is kept */
+void sonic__ws_keep_opened(sonic_ws *ws);
+void sonic__ws_keep_ended(sonic_ws *ws, const sonic_ws_close_record *why);
+void sonic__ws_keep_settle(sonic_ws *ws); /* on_close has run */
+void sonic__ws_keep_terminated(sonic_ws *ws);
 
 /* opening.c */
 void sonic__ws_phase_ends(sonic_ws *ws, int64_t *took);
