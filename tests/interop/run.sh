@@ -1,8 +1,8 @@
 #!/bin/sh
 # Real programs, written elsewhere, talk to sonicio; and one that misbehaves.
 #
-# usage: run.sh [NAME...]   of: websockets ws curl nginx browser abuse excess
-#                           tshark; all when none is given
+# usage: run.sh [NAME...]   of: websockets others ws curl nginx browser abuse
+#                           excess tshark; all when none is given
 #
 # make check-interop runs it in the build directory, with top_srcdir set.  A
 # program that is not here is skipped, or with CI=true counts as a failure.
@@ -19,9 +19,10 @@ limit=600 # seconds for one program
 SONICIO=${SONICIO:-$PWD/tools/sonicio}
 WS_ECHO=${WS_ECHO:-$PWD/examples/ws_echo}
 WITNESS=${WITNESS:-$PWD/tests/interop/witness}
+AUTOBAHN_CLIENT=${AUTOBAHN_CLIENT:-$PWD/examples/autobahn_client}
 FEED=${FEED:-$PWD/examples/websocket_broadcast}
 WS_MODULES=$tmp/node_modules
-export SONICIO WS_ECHO WITNESS FEED WS_MODULES
+export SONICIO WS_ECHO WITNESS FEED AUTOBAHN_CLIENT WS_MODULES
 mkdir -p "$tmp" || exit 1
 : >"$tmp/results"
 
@@ -67,6 +68,18 @@ run_websockets()
     program websockets_witness "$PYTHON" -B "$here/websockets_witness.py"
     program websockets_feed "$PYTHON" -B "$here/websockets_feed.py"
     program websockets_squeezed "$PYTHON" -B "$here/websockets_squeezed.py"
+}
+
+# More libraries of Python.
+run_others()
+{
+    for name in aiohttp autobahn tornado; do
+        if "$PYTHON" -c "import $name" 2>"$tmp/why"; then
+            program $name "$PYTHON" -B "$here/others.py" $name
+        else
+            missing $name "install python3-$name: $(tail -n 1 "$tmp/why")"
+        fi
+    done
 }
 
 run_ws()
@@ -143,10 +156,11 @@ run_abuse()
     program abuse "$PYTHON" -B "$here/abuse.py"
 }
 
-test $# -gt 0 || set -- websockets ws curl nginx browser abuse excess tshark
+test $# -gt 0 || set -- websockets others ws curl nginx browser abuse \
+    excess tshark
 for name in "$@"; do
     case $name in
-    websockets | ws | curl | nginx | browser | abuse | excess | tshark) ;;
+    websockets | others | ws | curl | nginx | browser | abuse | excess | tshark) ;;
     *) echo "run.sh: there is no $name" >&2 && exit 2 ;;
     esac
 done
