@@ -138,7 +138,8 @@ sonic_stream_read_all(sonic_stream *stream, void *buf, size_t len, size_t *n);
  *
  *   min  call back when this many unconsumed bytes are there (at least 1)
  *   want bytes that what is being received will need, contiguous; 0 when not
- *        known.  Once the buffer is full, one of that size is borrowed.
+ *        known.  Once the buffer is full, one of that size is borrowed;
+ *        before that, if there is one to spare.
  * In cb, sonic_stream_consume says how many bytes are done with; the rest is
  * lent again, with more behind it.  Calling sonic_stream_lend in cb goes on;
  * not calling it is back-pressure.

@@ -34,6 +34,17 @@ make_room(struct sonic__pool *p, size_t need)
         }
 }
 
+bool
+sonic__pool_has(const struct sonic__pool *p, size_t min_size)
+{
+    size_t size = p->base_size;
+    unsigned order = 0;
+
+    while (size < min_size && ++order < SONIC__POOL_ORDERS)
+        size *= 2;
+    return order < SONIC__POOL_ORDERS && p->spare[order] != NULL;
+}
+
 int
 sonic__pool_lend_slow(struct sonic__pool *p, size_t min_size,
                       struct sonic_mirror **out)

@@ -101,6 +101,9 @@ sonic__pool_lend(struct sonic__pool *p, size_t min_size,
     return 0;
 }
 
+/* Is there a spare buffer of the size that min_size asks for? */
+bool sonic__pool_has(const struct sonic__pool *p, size_t min_size);
+
 /* Give a buffer back; what it holds is dropped. */
 static inline void
 sonic__pool_return(struct sonic__pool *p, struct sonic_mirror *m)

@@ -86,8 +86,8 @@ is_usual(const sonic_stream *s, const sonic_io *io)
     return sonic__object_is(&s->object, SONIC__READ | SONIC__WRITE,
                             SONIC__REGISTERED, SONIC__READ_LEND,
                             SONIC__CONNECTED) &&
-           ((uintptr_t)s->u.mirror | (uintptr_t)s->wq | (uintptr_t)s->more) ==
-               0 &&
+           ((uintptr_t)s->u.mirror | (uintptr_t)s->wq | (uintptr_t)s->more |
+            s->rd.large) == 0 &&
            s->rd.len == 1 && io->cork_base != NULL && io->pool.spare[0] != NULL;
 }
 

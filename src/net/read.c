@@ -144,6 +144,8 @@ sonic__read_complete(sonic_stream *s, int err, size_t n)
 
     set_kind(s, SONIC__READ_NONE);
     s->object.bits &= (uint8_t)~SONIC__READ_CANCEL;
+    if (kind != SONIC__READ_LEND)
+        s->rd.large = 0; /* it was buf */
     io->dispatching = s;
     io->cork.again = false;
     sonic__cork_open(s);
@@ -185,17 +187,23 @@ sonic__read_judge(sonic_stream *s, ssize_t n, size_t asked)
     return n == -EINTR ? 0 : n;
 }
 
-/* Room behind the remainder: a buffer when there is none, a larger one when
- * it is full. */
+/* Room behind the remainder: a buffer when there is none, a larger one when it
+ * is full.  One as large as was needed the last time, or as is wanted now, is
+ * taken at once if it is to spare: then nothing has to be moved later.  None
+ * is made before the bytes for it have come. */
 static int
 make_room(sonic_stream *s, size_t want)
 {
+    struct sonic__pool *p = &s->object.io->pool;
     struct sonic_mirror *m = s->u.mirror;
 
     if (m == NULL)
-        return sonic__pool_lend(&s->object.io->pool, 0, &s->u.mirror);
+        return sonic__pool_lend(
+            p, sonic__pool_has(p, s->rd.large) ? s->rd.large : 0, &s->u.mirror);
     if (s->object.bits & SONIC__READ_IN_BLOCK)
         return rehouse(s, s->u.block->len + 1);
+    if (want > m->size && sonic__pool_has(p, want))
+        return rehouse(s, want);
     if (m->used < m->size)
         return 0;
     return rehouse(s, want > m->size ? want : m->size + 1);
@@ -216,10 +224,12 @@ fill(sonic_stream *s)
     room = m->size - m->used;
     n = sonic__read_judge(
         s, sonic__stream_class(s)->read(s, sonic__mirror_tail(m), room), room);
-    if (n > 0)
+    if (n > 0) {
         m->used += (size_t)n;
-    else
+        s->rd.large = m->used > s->object.io->pool.base_size ? m->size : 0;
+    } else {
         sonic__read_settle(s); /* it waits with little, or nothing */
+    }
     return n;
 }
 
@@ -363,6 +373,8 @@ sonic__read_abandon(sonic_stream *s, const void *ud)
 {
     if (kind_of(s) == SONIC__READ_NONE || s->rd.ud != ud)
         return 0;
+    if (kind_of(s) != SONIC__READ_LEND)
+        s->rd.large = 0; /* it was buf */
     set_kind(s, SONIC__READ_NONE);
     s->object.bits &= (uint8_t)~SONIC__READ_CANCEL;
     s->object.io->pending--;

@@ -67,14 +67,19 @@ enum {
     SONIC__RESET = 128       /* close with a reset */
 };
 
-/* A read-side operation.  LEND: len is min, done is want. */
+/* A read-side operation.  LEND: len is min, done is want, and large stays from
+ * one to the next: the size of the buffer if more lay in it, the last time
+ * that bytes came, than the smallest holds; or 0. */
 struct sonic__read_op {
     union {
         sonic_stream_fn *read;
         sonic_lend_fn *lend;
     } cb; /* valid while the kind is not NONE */
     void *ud;
-    uint8_t *buf; /* VECTOR: the struct iovec array */
+    union {
+        uint8_t *buf; /* VECTOR: the struct iovec array */
+        size_t large;
+    };
     size_t len;
     size_t done;
 };
