@@ -17,6 +17,9 @@
  * into the buffer that sonic_stream_lend shows, or into the reader's memory.
  * What one dispatch writes becomes full records and one system call.
  *
+ * With the option ktls, records of TLS 1.3 are sealed and opened by the kernel
+ * once the handshake is over, where it can; sonic_tls_ktls tells.
+ *
  * The end: shutdown sends close_notify, and close does when nothing failed.
  * An end of the stream below without the peer's close_notify is
  * SONIC_ETLS_TRUNCATED, never SONIC_EOF: somebody may have cut it.
@@ -110,8 +113,15 @@ typedef struct sonic_tls_context_options {
      * that come later; so does TLS 1.2. */
     enum sonic_switch handover;
 
-    enum sonic_switch ktls; /* encryption by the kernel; default off.  This
-                               version only finds out whether it could */
+    /* Encryption by the kernel (Linux, TLS 1.3 over TCP); default off.
+     * sonic_tls_ktls tells whether it does.  Data then goes from the writer's
+     * memory to the kernel and from there to the reader's, without a copy
+     * between.  What is different:
+     *   - A peer that changes its keys (KeyUpdate) ends the connection with
+     *     SONIC_ETLS, unless the kernel can follow, as Linux 6.14 does; and
+     *     our own keys are changed only when the peer asks.
+     *   - A client gets no sessions to resume from such a connection. */
+    enum sonic_switch ktls;
 } sonic_tls_context_options;
 
 #define SONIC_TLS_CONTEXT_OPTIONS_INIT                                         \
@@ -241,8 +251,11 @@ SONIC_API const char *sonic_tls_reason(const sonic_stream *tls);
 /* Was a session resumed?  Then no certificates were sent. */
 SONIC_API bool sonic_tls_resumed(const sonic_stream *tls);
 
-/* "active", which this version never is, or why the kernel does not encrypt:
- * "not asked for", "the kernel has no tls module" …  Constant. */
+/* "active": the kernel seals and opens the records.  "active for sending …"
+ * where it only seals, for good or until the record ends that has begun.  Else
+ * why it does neither: "not asked for", "the kernel has no tls module", "TLS
+ * 1.2 stays with OpenSSL" …  Constant; it may change until data has gone both
+ * ways. */
 SONIC_API const char *sonic_tls_ktls(const sonic_stream *tls);
 
 /* sonic_tls_export_session - a client's session, for sonic_tls_options.session

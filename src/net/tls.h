@@ -139,13 +139,14 @@ struct sonic__tls {
     sonic_stream stream;
     sonic_stream *below; /* NULL once closed */
     sonic_tls_context *ctx;
-    SSL *ssl;                   /* NULL: handed over … */
-    struct sonic__tls_own *own; /* … to this */
+    SSL *ssl;                         /* NULL: handed over … */
+    struct sonic__tls_own *own;       /* … to this */
+    struct sonic__tls_kernel *kernel; /* … and on; or NULL */
     struct sonic__tls_opening *opening;
     char *why;         /* SONIC__TLS_WHY bytes, or NULL */
     char *name;        /* that is verified, for the session cache */
     char *alpn;        /* agreed on, or NULL */
-    const char *ktls;  /* "active", or why not */
+    const char *ktls;  /* see sonic_tls_ktls */
     const uint8_t *in; /* what the stream below lends … */
     size_t in_len;
     size_t taken;    /* … of which OpenSSL took this much */

@@ -1,5 +1,5 @@
 /* Between OpenSSL and the stream below. */
-#include "net/tls.h"
+#include "net/tls_kernel.h"
 
 #include <string.h>
 
@@ -221,6 +221,8 @@ on_barrier(sonic_stream *below, int err, size_t n, void *ud)
     t->flags &= ~(unsigned)SONIC__TLS_BARRIER;
     if (err < 0)
         t->out_error = err;
+    if (sonic__tls_kernel_is(t, SONIC__KTLS_WANTS_TX))
+        t->stream.object.ready |= SONIC__WRITE; /* it has waited for this */
     if (t->flags & SONIC__TLS_CALLING)
         sonic__defer(&t->stream.object);
     else

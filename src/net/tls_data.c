@@ -1,5 +1,5 @@
 /* Plaintext in and out, as recv(2) and writev(2) would have it. */
-#include "net/tls.h"
+#include "net/tls_kernel.h"
 
 #include <string.h>
 
@@ -67,6 +67,8 @@ sonic__tls_read(sonic_stream *s, void *buf, size_t len)
 
         if (t->error < 0)
             return t->error;
+        if (t->kernel != NULL && sonic__tls_kernel_take_receiving(t))
+            return sonic__tls_kernel_read(t, buf, len);
         if (!(t->flags & SONIC__TLS_ENDED)) {
             sonic__tls_look(t);
             got = t->own != NULL ? sonic__tls_own_open(t, buf, len)
@@ -80,7 +82,8 @@ sonic__tls_read(sonic_stream *s, void *buf, size_t len)
         err = verdict(t);
         if (err < 0)
             return err;
-    } while (sonic__tls_arm(t));
+    } while ((t->kernel != NULL && sonic__tls_kernel_take_receiving(t)) ||
+             sonic__tls_arm(t));
     return -EAGAIN;
 }
 
@@ -203,6 +206,10 @@ sonic__tls_writev(sonic_stream *s, const struct iovec *iov, int n)
 
     if (t->error < 0)
         return t->error;
+    if (t->kernel != NULL && sonic__tls_kernel_take_sending(t))
+        return sonic__tls_kernel_writev(t, iov, n);
+    if (t->kernel != NULL)
+        return t->out_error < 0 ? t->out_error : -EAGAIN;
     ERR_clear_error();
     for (skip_empty(&p); p.at.iov < p.end; total += k) {
         if (!sonic__tls_wait_for_room(t))
@@ -238,6 +245,8 @@ sonic__tls_shutdown(sonic_stream *s)
 {
     struct sonic__tls *t = sonic__tls_from(s);
 
+    if (sonic__tls_kernel_is(t, SONIC__KTLS_TX))
+        return sonic__tls_kernel_shutdown(t);
     sonic__tls_notify(t);
     return sonic_stream_shutdown(t->below);
 }

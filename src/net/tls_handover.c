@@ -5,18 +5,25 @@
  * from then on: we take them and let it go.  Where anything is not as it
  * should be, the connection keeps the object and goes on with that.
  */
-#include "net/tls.h"
+#include "net/tls_kernel.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include <openssl/err.h>
 
-bool
-sonic__tls_wants_keys(const sonic_tls_context *ctx)
+/* For records of our own?  The kernel's are another matter. */
+static bool
+keeps_keys(const sonic_tls_context *ctx)
 {
     return ctx->opt.handover != SONIC_OFF &&
            (ctx->role == SONIC_TLS_SERVER || ctx->opt.resumption == SONIC_OFF);
+}
+
+bool
+sonic__tls_wants_keys(const sonic_tls_context *ctx)
+{
+    return ctx->opt.ktls == SONIC_ON || keeps_keys(ctx);
 }
 
 /* ---- what the handshake shows ----------------------------------------- */
@@ -171,7 +178,7 @@ may_take(const struct sonic__tls *t)
         c != NULL ? sonic__tls_suite(SSL_CIPHER_get_protocol_id(c)) : NULL;
     const struct sonic__tls_seen *seen = &t->opening->seen;
 
-    if (!sonic__tls_wants_keys(t->ctx) || suite == NULL ||
+    if ((t->kernel == NULL && !keeps_keys(t->ctx)) || suite == NULL ||
         SSL_version(t->ssl) != TLS1_3_VERSION ||
         seen->len[0] != suite->secret_len || seen->len[1] != suite->secret_len)
         return NULL;
@@ -189,10 +196,12 @@ void
 sonic__tls_hand_over(struct sonic__tls *t)
 {
     sonic_io *io = t->stream.object.io;
-    const struct sonic__tls_suite *suite = may_take(t);
-    struct sonic__tls_own *own =
-        suite != NULL ? sonic__alloc(io, sizeof *own) : NULL;
+    const struct sonic__tls_suite *suite;
+    struct sonic__tls_own *own;
 
+    sonic__tls_kernel_attach(t);
+    suite = may_take(t);
+    own = suite != NULL ? sonic__alloc(io, sizeof *own) : NULL;
     SSL_set_msg_callback(t->ssl, NULL);
     if (own == NULL)
         return;

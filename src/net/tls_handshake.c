@@ -1,5 +1,5 @@
 /* The handshake: one operation, with a deadline of its own. */
-#include "net/tls.h"
+#include "net/tls_kernel.h"
 
 #include <string.h>
 
@@ -126,6 +126,7 @@ finish(struct sonic__tls *t, int outcome)
             t->flags |= SONIC__TLS_HARMLESS;
         s->object.bits2 |= SONIC__CONNECTED;
         s->object.ready = SONIC__READ | SONIC__WRITE;
+        sonic__tls_kernel_begin(t);
     } else {
         t->error = outcome;
         if (t->below != NULL)

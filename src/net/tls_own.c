@@ -1,7 +1,7 @@
 /* A TLS stream without OpenSSL's object: records opened from what the stream
  * below lends into the reader's memory, and sealed from the writer's into the
  * queue of the stream below. */
-#include "net/tls.h"
+#include "net/tls_kernel.h"
 
 #include <string.h>
 
@@ -10,8 +10,13 @@ static int
 send_note(struct sonic__tls *t)
 {
     struct sonic__tls_record *r = &t->own->record;
-    int err = r->n_note > 0 ? sonic__tls_put(t, r->note, r->n_note) : 0;
+    int err;
 
+    if (sonic__tls_kernel_is(t, SONIC__KTLS_TX)) {
+        (void)sonic__tls_kernel_note(t); /* it is kept while it must wait */
+        return t->out_error;
+    }
+    err = r->n_note > 0 ? sonic__tls_put(t, r->note, r->n_note) : 0;
     r->n_note = 0;
     return err;
 }

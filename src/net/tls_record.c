@@ -237,6 +237,26 @@ sonic__tls_record_open(struct sonic__tls_record *r, uint8_t *record,
                         : step(r, open_record(r, record, size, buf, room, out));
 }
 
+int
+sonic__tls_record_opened(struct sonic__tls_record *r, uint8_t type,
+                         const uint8_t *p, size_t n)
+{
+    if (n > r->content)
+        n = r->content; /* of several records, whose bounds it has checked */
+    return r->error < 0 ? r->error
+                        : step(r, count(r, classify_content(r, type, p, n)));
+}
+
+int
+sonic__tls_record_refuse(struct sonic__tls_record *r, int err,
+                         enum sonic__tls_alert alert, const char *why)
+{
+    if (r->error < 0)
+        return r->error;
+    r->error = err;
+    return step(r, wrong(r, alert, why));
+}
+
 /* ---- sending ---------------------------------------------------------- */
 
 int
@@ -274,8 +294,15 @@ note(struct sonic__tls_record *r, enum sonic__tls_type type, const void *p,
     struct iovec v = {(void *)(uintptr_t)p, n},
                  to[2] = {{r->note, sonic__tls_sealed_size(n)}, {NULL, 0}};
     struct sonic__tls_from from = {&v, 0};
-    int err = sonic__tls_keys_seal(&r->out, type, &from, n, to);
+    int err = 0;
 
+    if (r->plain) {
+        r->note[0] = (uint8_t)type;
+        memcpy(r->note + 1, p, n);
+        to[0].iov_len = 1 + n;
+    } else {
+        err = sonic__tls_keys_seal(&r->out, type, &from, n, to);
+    }
     r->n_note = err == 0 ? (uint8_t)to[0].iov_len : 0;
     return broken(r, err);
 }
@@ -290,6 +317,7 @@ act_deliver(struct sonic__tls_record *r)
 static int
 act_renew(struct sonic__tls_record *r)
 {
+    r->renewed |= SONIC__TLS_IN;
     return broken(r, sonic__tls_keys_update(&r->in, false));
 }
 
@@ -301,6 +329,7 @@ act_pay(struct sonic__tls_record *r)
     int err =
         note(r, SONIC__TLS_HANDSHAKE, not_requested, sizeof not_requested);
 
+    r->renewed |= SONIC__TLS_OUT;
     return err < 0 ? err : broken(r, sonic__tls_keys_update(&r->out, true));
 }
 

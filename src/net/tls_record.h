@@ -26,6 +26,8 @@ enum {
     SONIC__TLS_PER_KEY = 1 << 24 /* records: RFC 8446 section 5.5, for GCM */
 };
 
+enum { SONIC__TLS_IN = 1, SONIC__TLS_OUT = 2 };
+
 struct sonic__tls_record {
     struct sonic__tls_keys in, out;
     uint64_t limit;   /* records sealed with one key */
@@ -35,6 +37,8 @@ struct sonic__tls_record {
     uint16_t content; /* bytes at most in a record, both ways */
     uint8_t state;
     bool client;
+    bool plain;      /* the kernel seals: a note is its type and content */
+    uint8_t renewed; /* directions whose keys have changed: SONIC__TLS_IN … */
     uint8_t alert;   /* the peer's, or ours */
     uint8_t useless; /* records in a row */
     uint8_t n_head;  /* bytes of a handshake message that has begun */
@@ -65,6 +69,14 @@ struct sonic__tls_content {
 int sonic__tls_record_open(struct sonic__tls_record *r, uint8_t *record,
                            size_t size, uint8_t *buf, size_t room,
                            struct sonic__tls_content *out);
+
+/* sonic__tls_record_opened - content that the kernel has opened: of a record or
+ * a part of one, or data of several.  Returns as open. */
+int sonic__tls_record_opened(struct sonic__tls_record *r, uint8_t type,
+                             const uint8_t *p, size_t n);
+/* Give up with err, which the peer is told of with `alert`. */
+int sonic__tls_record_refuse(struct sonic__tls_record *r, int err,
+                             enum sonic__tls_alert alert, const char *why);
 
 /* Data is about to be sealed with r->out, or our side to be closed: send the
  * note first, if there is one.  0, or error. */

@@ -1,8 +1,6 @@
 /* The life of a TLS stream. */
-#include "net/tls.h"
+#include "net/tls_kernel.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 
 #include "base/pack.h"
@@ -39,8 +37,12 @@ drop_tickets(struct sonic__tls *t)
 {
     char tickets[4096];
 
-    if ((t->flags & SONIC__TLS_ESTABLISHED) &&
-        t->ctx->role == SONIC_TLS_CLIENT && !sonic__stream_closed(t->below))
+    if (!(t->flags & SONIC__TLS_ESTABLISHED) ||
+        t->ctx->role != SONIC_TLS_CLIENT || sonic__stream_closed(t->below))
+        return;
+    if (sonic__tls_kernel_is(t, SONIC__KTLS_RX))
+        (void)sonic__tls_kernel_read(t, tickets, sizeof tickets);
+    else
         (void)sonic__stream_class(t->below)->read(t->below, tickets,
                                                   sizeof tickets);
 }
@@ -50,7 +52,11 @@ close_tls(struct sonic__object *o)
 {
     struct sonic__tls *t = (struct sonic__tls *)o;
     sonic_stream *below = t->below;
+    bool cut;
 
+    if (!(o->bits2 & SONIC__RESET))
+        sonic_stream_flush(&t->stream);
+    cut = t->stream.wq != NULL && t->stream.wq->head != NULL;
     sonic__stream_close(o);
     if (below == NULL)
         return; /* it was never made */
@@ -58,11 +64,13 @@ close_tls(struct sonic__object *o)
     if (o->bits2 & SONIC__RESET) {
         sonic_stream_reset(below);
     } else {
-        sonic__tls_notify(t);
+        if (!cut) /* else the peer would take it for the end */
+            sonic__tls_notify(t);
         sonic_stream_flush(below);
         drop_tickets(t);
     }
     t->position -= sonic_stream_queued(below);
+    sonic__tls_kernel_end(t);
     t->below = NULL;
     sonic_stream_free(below);
 }
@@ -82,6 +90,7 @@ release(struct sonic__tls *t)
 
     sonic__tls_opening_free(t);
     SSL_free(t->ssl);
+    sonic__tls_kernel_end(t);
     sonic__tls_own_free(t);
     sonic__free(io, t->why, SONIC__TLS_WHY);
     free_text(io, t->name);
@@ -116,6 +125,8 @@ taken(sonic_stream *s, size_t up_to)
 
     if (t->below == NULL)
         return up_to <= t->position ? 1 : -ECANCELED;
+    if (sonic__tls_kernel_is(t, SONIC__KTLS_TX))
+        return sonic__tls_kernel_taken(t, up_to);
     if (t->position - sonic_stream_queued(t->below) >= up_to)
         return t->out_error < 0 ? t->out_error : 1;
     sonic_stream_flush(t->below);
@@ -169,29 +180,6 @@ refusal(const sonic_tls_context *ctx, const sonic_stream *below)
     return 0;
 }
 
-/* Would the kernel encrypt?  Nothing hands it the keys yet: that cannot be
- * tried where this was written, and what is not tried with keys is not done. */
-static const char *
-why_not_ktls(const struct sonic__tls *t)
-{
-    const sonic_sys *sys = t->ctx->sys;
-    int fd = t->below->object.fd, protocol = 0, err;
-    socklen_t n = sizeof protocol;
-
-    if (t->ctx->opt.ktls != SONIC_ON)
-        return "not asked for";
-    if (fd < 0 ||
-        sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &n, sys->ud) <
-            0 ||
-        protocol != IPPROTO_TCP)
-        return "the stream below is not TCP";
-    err = sys->setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", 3, sys->ud);
-    if (err == -ENOENT)
-        return "the kernel has no tls module";
-    return err < 0 ? "the kernel refuses it for this socket"
-                   : "this version of sonicio does not use it";
-}
-
 static int
 set_up(struct sonic__tls *t, const sonic_tls_options *opt)
 {
@@ -239,8 +227,9 @@ sonic_tls_new(sonic_tls_context *ctx, sonic_stream *below,
     t->ctx = ctx;
     ctx->refs++;
     t->below = below;
-    t->ktls = why_not_ktls(t);
-    err = set_up(t, &o);
+    err = sonic__tls_kernel_prepare(t);
+    if (err == 0)
+        err = set_up(t, &o);
     if (err < 0) {
         t->below = NULL; /* stays the caller's */
         sonic_stream_free(&t->stream);
