@@ -29,6 +29,7 @@
     X(EFRAME_LENGTH, -5050, 0, "frame: length is malformed or negative")       \
     X(EFRAME_TOOBIG, -5051, 0, "frame: longer than the limit")                 \
     X(EFRAME_CUT, -5052, 0, "frame: the stream ended inside a frame")          \
+    X(EPROXY_HEADER, -5060, 0, "proxy protocol: header malformed or absent")   \
     X(EWS_OPCODE, -5100, 1002, "websocket: reserved opcode")                   \
     X(EWS_RSV, -5101, 1002, "websocket: reserved bit set")                     \
     X(EWS_CONTROL, -5102, 1002, "websocket: fragmented or long control frame") \

@@ -23,6 +23,7 @@
 #include <sonicio/multicast.h>
 #include <sonicio/object.h>
 #include <sonicio/options.h>
+#include <sonicio/proxy_header.h>
 #include <sonicio/sequencer.h>
 #include <sonicio/shared.h>
 #include <sonicio/signal.h>

@@ -258,6 +258,11 @@ typedef struct sonic_ws_options {
                                    does a request without one */
     size_t n_origins;           /* 0: any, and none */
     size_t max_connections;     /* further ones get 503; default 1,000,000 */
+    const char *const *proxies; /* networks of balancers that speak the PROXY
+                                   protocol, see sonic_network_holds: what they
+                                   connect begins with its header, before TLS,
+                                   or is reset; nobody else's is read */
+    size_t n_proxies;
     /* Decide on a request that is a correct upgrade and passed the two checks
      * above. */
     void (*on_upgrade)(sonic_ws *ws, const sonic_ws_head *head,
@@ -347,6 +352,11 @@ SONIC_API void sonic_ws_server_async_drain(sonic_ws_server *server,
 
 /* Connections now, those in handshake included. */
 SONIC_API size_t sonic_ws_server_count(const sonic_ws_server *server);
+
+/* sonic_ws_remote_address - of the client: as its balancer said, or of the
+ * stream.  ERRORS those of sonic_stream_remote_address. */
+SONIC_API SONIC_MUST_CHECK int sonic_ws_remote_address(const sonic_ws *ws,
+                                                       sonic_address *out);
 
 /* Call fn for each open connection; it may send, close or free any. */
 SONIC_API void sonic_ws_server_each(sonic_ws_server *server,

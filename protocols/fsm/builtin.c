@@ -11,6 +11,7 @@ extern const sonic_fsm sonic__http_head_fsm;
 extern const sonic_fsm sonic__mold_packer_fsm;
 extern const sonic_fsm sonic__mold_receiver_fsm;
 extern const sonic_fsm sonic__proxy_fsm;
+extern const sonic_fsm sonic__proxy_header_fsm;
 extern const sonic_fsm sonic__soup_fsm;
 extern const sonic_fsm sonic__tls_record_fsm;
 extern const sonic_fsm sonic__ws_extension_fsm;
@@ -24,7 +25,8 @@ static const sonic_fsm *const builtin[] = {
     &sonic__frame_scan_fsm,   &sonic__frame_session_fsm,
     &sonic__gap_fsm,          &sonic__http_head_fsm,
     &sonic__mold_packer_fsm,  &sonic__mold_receiver_fsm,
-    &sonic__proxy_fsm,        &sonic__soup_fsm,
+    &sonic__proxy_fsm,        &sonic__proxy_header_fsm,
+    &sonic__soup_fsm,
 #ifndef SONIC_WITHOUT_TLS
     &sonic__tls_record_fsm,
 #endif

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <sonicio/proxy_header.h>
+
 #include "base/pack.h"
 
 #define MS INT64_C(1000000)
@@ -44,6 +46,7 @@ pack_all(struct sonic__pack *p, struct sonic__ws_config *c)
     sonic__pack_list(p, &o->subprotocols, o->n_subprotocols);
     pack_headers(p, &o->headers, o->n_headers);
     sonic__pack_list(p, &o->origins, o->n_origins);
+    sonic__pack_list(p, &o->proxies, o->n_proxies);
     sonic__pack_text(p, &o->origin);
     sonic__pack_text(p, &o->proxy);
     sonic__pack_text(p, &o->connect_to);
@@ -58,6 +61,7 @@ static bool
 names_are_there(const sonic_ws_options *o)
 {
     if (o->n_headers > STRINGS_MAX || o->n_origins > STRINGS_MAX ||
+        o->n_proxies > STRINGS_MAX ||
         o->n_subprotocols > SONIC__WS_OWN_SUBPROTOCOL)
         return false;
     for (size_t i = 0; i < o->n_headers; i++)
@@ -68,6 +72,10 @@ names_are_there(const sonic_ws_options *o)
             return false;
     for (size_t i = 0; i < o->n_origins; i++)
         if (o->origins[i] == NULL)
+            return false;
+    for (size_t i = 0; i < o->n_proxies; i++)
+        if (o->proxies[i] == NULL ||
+            sonic_network_holds(o->proxies[i], &(sonic_address){0}) < 0)
             return false;
     return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <sonicio/object.h>
+#include <sonicio/proxy_header.h>
 
 struct listening {
     sonic_ws_server *server;
@@ -13,12 +14,24 @@ struct listening {
     struct listening *next;
 };
 
+/* A balancer's connection, whose header is awaited. */
+struct waiting {
+    sonic_ws_server *server;
+    sonic_stream *stream;
+    struct waiting *next, **prev;
+};
+
 struct sonic_ws_server {
     sonic_io *io;
     struct sonic__ws_config *config;
     struct listening *listeners;
-    sonic_ws **v; /* NULL where one went while `walking` */
+    sonic_ws **v;            /* NULL where one went while `walking` */
+    sonic_address **clients; /* as their balancers said, or NULL; only with
+                                opt.proxies */
     uint32_t n, cap, live;
+    struct waiting *waiting;
+    size_t n_waiting;
+    sonic_address *coming; /* of the connection that is being accepted */
     unsigned walking;
     bool freed;
     sonic_ws_drain_fn *drain_cb;
@@ -29,27 +42,72 @@ struct sonic_ws_server {
 
 /* ---- the list --------------------------------------------------------- */
 
+/* Room for cap pointers, with the first n of old. */
+static void *
+grow(sonic_ws_server *s, void *old, uint32_t cap)
+{
+    void *v = sonic__ws_alloc(s->io, cap * sizeof(void *));
+
+    if (v != NULL && s->n > 0)
+        memcpy(v, old, s->n * sizeof(void *));
+    return v;
+}
+
+static void
+list_free(sonic_ws_server *s)
+{
+    sonic__ws_release(s->io, s->v, s->cap * sizeof *s->v);
+    sonic__ws_release(s->io, s->clients, s->cap * sizeof *s->clients);
+}
+
+static int
+list_grow(sonic_ws_server *s)
+{
+    uint32_t cap = s->cap == 0 ? 16 : s->cap + s->cap / 2;
+    sonic_address **clients = NULL;
+    sonic_ws **v = grow(s, s->v, cap);
+
+    if (v == NULL)
+        return -ENOMEM;
+    if (s->config->opt.n_proxies > 0) {
+        clients = grow(s, s->clients, cap);
+        if (clients == NULL) {
+            sonic__ws_release(s->io, v, cap * sizeof *v);
+            return -ENOMEM;
+        }
+    }
+    list_free(s);
+    s->v = v;
+    s->clients = clients;
+    s->cap = cap;
+    return 0;
+}
+
 static int
 list_add(sonic_ws_server *s, sonic_ws *ws)
 {
     if (s->n >= SONIC__WS_NOT_LISTED)
         return -ENOMEM;
-    if (s->n == s->cap) {
-        uint32_t cap = s->cap == 0 ? 16 : s->cap + s->cap / 2;
-        sonic_ws **v = sonic__ws_alloc(s->io, cap * sizeof *v);
-
-        if (v == NULL)
-            return -ENOMEM;
-        if (s->n > 0)
-            memcpy(v, s->v, s->n * sizeof *v);
-        sonic__ws_release(s->io, s->v, s->cap * sizeof *v);
-        s->v = v;
-        s->cap = cap;
-    }
+    if (s->n == s->cap && list_grow(s) < 0)
+        return -ENOMEM;
     ws->index = s->n & SONIC__WS_NOT_LISTED; /* n is less */
+    if (s->clients != NULL)
+        s->clients[s->n] = s->coming;
+    s->coming = NULL;
     s->v[s->n++] = ws;
     s->live++;
     return 0;
+}
+
+static void
+list_move(sonic_ws_server *s, uint32_t from, uint32_t to)
+{
+    s->v[to] = s->v[from];
+    s->v[to]->index = to & SONIC__WS_NOT_LISTED;
+    if (s->clients != NULL && from != to) {
+        s->clients[to] = s->clients[from];
+        s->clients[from] = NULL;
+    }
 }
 
 static void
@@ -58,24 +116,25 @@ list_compact(sonic_ws_server *s)
     uint32_t to = 0;
 
     for (uint32_t i = 0; i < s->n; i++)
-        if (s->v[i] != NULL) {
-            s->v[to] = s->v[i];
-            s->v[to]->index = to & SONIC__WS_NOT_LISTED;
-            to++;
-        }
+        if (s->v[i] != NULL)
+            list_move(s, i, to++);
     s->n = to;
 }
 
 static void
 list_remove(sonic_ws_server *s, sonic_ws *ws)
 {
-    sonic_ws *last = s->v[s->n - 1];
+    uint32_t i = ws->index;
 
-    s->v[ws->index] = NULL;
+    if (s->clients != NULL) {
+        sonic__ws_release(s->io, s->clients[i], sizeof **s->clients);
+        s->clients[i] = NULL;
+    }
+    s->v[i] = NULL;
     if (s->walking == 0) { /* the last one takes its place */
-        s->v[ws->index] = last;
-        last->index = ws->index;
         s->n--;
+        if (i != s->n)
+            list_move(s, s->n, i);
     }
     ws->index = SONIC__WS_NOT_LISTED;
     s->live--;
@@ -107,7 +166,7 @@ server_destroy(void *object)
 
     if (s->config == NULL)
         return; /* it was never made */
-    sonic__ws_release(s->io, s->v, s->cap * sizeof *s->v);
+    list_free(s);
     sonic__ws_config_drop(s->config);
 }
 
@@ -193,6 +252,120 @@ sonic_ws_server_accept(sonic_ws_server *s, sonic_stream *stream, sonic_ws **out)
     return err < 0 ? err : 0;
 }
 
+/* ---- behind a balancer ------------------------------------------------ */
+
+int
+sonic_ws_remote_address(const sonic_ws *ws, sonic_address *out)
+{
+    const sonic_ws_server *s = ws->config->owner;
+    const sonic_address *told = NULL;
+
+    if ((ws->flags & SONIC__WS_SERVER) && ws->index != SONIC__WS_NOT_LISTED &&
+        s->clients != NULL)
+        told = s->clients[ws->index];
+    if (told == NULL)
+        return ws->stream == NULL
+                   ? -ENOTCONN
+                   : sonic_stream_remote_address(ws->stream, out);
+    *out = *told;
+    return 0;
+}
+
+static bool
+is_balancer(const sonic_ws_server *s, const sonic_stream *stream)
+{
+    const sonic_ws_options *o = &s->config->opt;
+    sonic_address a;
+
+    if (o->n_proxies == 0 || sonic_stream_remote_address(stream, &a) < 0)
+        return false;
+    for (size_t i = 0; i < o->n_proxies; i++)
+        if (sonic_network_holds(o->proxies[i], &a) == 1)
+            return true;
+    return false;
+}
+
+/* Its session hears of nothing before it knows whose it is. */
+static int
+accept_for(sonic_ws_server *s, sonic_stream *stream,
+           const sonic_proxy_header *h)
+{
+    sonic_address *told = NULL;
+    sonic_ws *ws;
+    int err;
+
+    if (!h->local) {
+        told = sonic__ws_alloc(s->io, sizeof *told);
+        if (told == NULL) {
+            sonic_stream_reset(stream);
+            sonic_stream_free(stream);
+            return -ENOMEM;
+        }
+        *told = h->source;
+    }
+    s->coming = told;
+    err = sonic_ws_server_accept(s, stream, &ws);
+    sonic__ws_release(s->io, s->coming, sizeof *told); /* nobody took it */
+    s->coming = NULL;
+    return err;
+}
+
+static void
+on_header(sonic_stream *stream, int err, const sonic_proxy_header *h, void *ud)
+{
+    struct waiting *w = ud;
+    sonic_ws_server *s = w->server;
+
+    *w->prev = w->next;
+    if (w->next != NULL)
+        w->next->prev = w->prev;
+    s->n_waiting--;
+    if (w->stream != NULL && err == 0) {
+        (void)accept_for(s, stream, h); /* its error is its own */
+    } else if (w->stream != NULL) {
+        sonic_stream_reset(stream);
+        sonic_stream_free(stream);
+    }
+    sonic__ws_release(s->io, w, sizeof *w);
+    sonic_object_drop(s);
+}
+
+static int
+await_header(sonic_ws_server *s, sonic_stream *stream)
+{
+    const sonic_ws_options *o = &s->config->opt;
+    struct waiting *w = s->n_waiting < o->max_connections
+                            ? sonic__ws_alloc(s->io, sizeof *w)
+                            : NULL;
+
+    if (w == NULL) {
+        sonic_stream_reset(stream);
+        sonic_stream_free(stream);
+        return -ENOMEM;
+    }
+    w->server = s;
+    w->stream = stream;
+    w->prev = &s->waiting;
+    w->next = s->waiting;
+    if (w->next != NULL)
+        w->next->prev = &w->next;
+    s->waiting = w;
+    s->n_waiting++;
+    sonic_object_hold(s);
+    sonic_proxy_header_async_read(stream, o->handshake_timeout, on_header, w);
+    return 0;
+}
+
+/* Those that wait are gone; each is told so by its stream. */
+static void
+stop_waiting(sonic_ws_server *s)
+{
+    for (struct waiting *w = s->waiting; w != NULL; w = w->next) {
+        sonic_stream_free(w->stream);
+        w->stream = NULL;
+    }
+}
+
 static void
 on_accept(sonic_listener *l, int err, sonic_stream *stream, void *ud)
 {
@@ -206,7 +379,8 @@ on_accept(sonic_listener *l, int err, sonic_stream *stream, void *ud)
         return;
     }
     if (err == 0)
-        err = sonic_ws_server_accept(s, stream, NULL);
+        err = is_balancer(s, stream) ? await_header(s, stream)
+                                     : sonic_ws_server_accept(s, stream, NULL);
     /* An error was one connection's; the listener knows when to rest. */
     sonic_listener_async_accept(l, on_accept, li);
 }
@@ -272,6 +446,7 @@ server_close(void *object)
     sonic_ws_server *s = object;
 
     stop_listening(s);
+    stop_waiting(s);
     walk(s, terminate_one, NULL);
     if (s->drain_cb != NULL)
         finish_drain(s, -ECANCELED);
@@ -313,6 +488,7 @@ sonic_ws_server_free(sonic_ws_server *s)
     if (s == NULL || s->freed)
         return;
     s->freed = true;
+    stop_waiting(s);
     walk(s, free_one, NULL);
     sonic_object_free(s);
 }
@@ -386,6 +562,7 @@ sonic_ws_server_async_drain(sonic_ws_server *s, int64_t timeout,
     s->drain_ud = ud;
     s->drained = none;
     stop_listening(s);
+    stop_waiting(s);
     sonic_object_hold(s); /* the timer's */
     sonic_object_hold(s); /* this call's */
     sonic_timer_once(s->drain_timer, timeout, on_drain_late, s);
