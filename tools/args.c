@@ -214,6 +214,43 @@ args_choice(struct args *a, const char *const *choices)
     return 0;
 }
 
+static void
+keep(struct args *a, const struct option_field *f, void *member)
+{
+    switch (f->kind) {
+    case OPTION_FLAG:
+        *(bool *)member = true;
+        break;
+    case OPTION_TEXT:
+        *(const char **)member = a->value;
+        break;
+    case OPTION_COUNT:
+        *(uint64_t *)member = args_count(a, f->low, f->high);
+        break;
+    case OPTION_RATE:
+        *(double *)member = (double)args_count(a, f->low, f->high);
+        break;
+    case OPTION_SIZE:
+        *(size_t *)member = (size_t)args_size(a, f->low, f->high);
+        break;
+    default:
+        *(int64_t *)member =
+            args_seconds(a, (double)f->low / 1e9, (double)f->high / 1e9);
+    }
+}
+
+bool
+args_keep(struct args *a, int key, const struct option_field *fields, size_t n,
+          void *options)
+{
+    for (size_t i = 0; i < n; i++)
+        if (fields[i].key == key) {
+            keep(a, &fields[i], (char *)options + fields[i].at);
+            return true;
+        }
+    return false;
+}
+
 /* ---- help ------------------------------------------------------------- */
 
 /* A help text in its column, broken between words. */

@@ -68,6 +68,27 @@ int64_t args_seconds(struct args *a, double low, double high);
 /* The index of the argument in a list that ends with NULL. */
 int args_choice(struct args *a, const char *const *choices);
 
+/* A member of a command's options that holds the argument of one option. */
+enum option_kind {
+    OPTION_FLAG,    /* bool: it was given */
+    OPTION_TEXT,    /* const char * */
+    OPTION_COUNT,   /* uint64_t */
+    OPTION_RATE,    /* double, of a whole number */
+    OPTION_SIZE,    /* size_t, bytes */
+    OPTION_SECONDS, /* int64_t, nanoseconds; so are the limits */
+};
+struct option_field {
+    int key;
+    enum option_kind kind;
+    size_t at; /* offset in the command's options */
+    uint64_t low, high;
+};
+
+/* The option that args_next returned, if it is among the n fields, into the
+ * options; false when it is not. */
+bool args_keep(struct args *a, int key, const struct option_field *fields,
+               size_t n, void *options);
+
 /* "sonicio NAME: ..." on stderr, for what goes wrong later. */
 void complain(const char *name, const char *fmt, ...) SONIC_PRINTF(2, 3);
 

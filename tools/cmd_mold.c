@@ -152,44 +152,29 @@ add_server(struct args *a, const char **list, unsigned *n)
         list[(*n)++] = a->value;
 }
 
-static void
-take_rest(struct args *a, struct mold_options *o, int key)
-{
-    switch (key) {
-    case OPT_START:
-        o->start = args_seconds(a, 0, 1e6);
-        break;
-    case OPT_LINGER:
-        o->linger = args_seconds(a, 0, 1e6);
-        break;
-    case OPT_WAIT:
-        o->wait = args_seconds(a, 0.1, 1e6);
-        break;
-    case OPT_DELAY:
-        o->delay = args_seconds(a, 1e-9, 1e3);
-        break;
-    case OPT_TIMEOUT:
-        o->timeout = args_seconds(a, 1e-6, 1e3);
-        break;
-    case OPT_FIRST:
-        o->first = args_count(a, 1, UINT64_MAX - 2);
-        break;
-    case OPT_JOIN:
-        o->join = true;
-        break;
-    case OPT_UPSTREAM:
-        add_server(a, o->upstream, &o->n_upstream);
-        break;
-    case OPT_JSON:
-        o->json = true;
-        break;
-    case OPT_DUMP:
-        o->dump = a->value;
-        break;
-    default:
-        o->quiet = true;
-    }
-}
+#define FIELD(name) offsetof(struct mold_options, name)
+#define MS UINT64_C(1000000)
+#define S (1000 * MS)
+
+static const struct option_field fields[] = {
+    {'s', OPTION_TEXT, FIELD(session), 0, 0},
+    {'n', OPTION_COUNT, FIELD(count), 1, UINT64_C(1) << 62},
+    {OPT_RATE, OPTION_RATE, FIELD(rate), 1, 10000000},
+    {OPT_SIZE, OPTION_SIZE, FIELD(size), MOLD_STAMP, 65000},
+    {OPT_PACKET, OPTION_SIZE, FIELD(packet_max), 64, SONIC_MOLD_PACKET_MAX},
+    {OPT_SKEW, OPTION_SECONDS, FIELD(skew), 0, 60 * S},
+    {OPT_SEED, OPTION_COUNT, FIELD(seed), 0, UINT64_MAX},
+    {OPT_START, OPTION_SECONDS, FIELD(start), 0, 1000000 * S},
+    {OPT_LINGER, OPTION_SECONDS, FIELD(linger), 0, 1000000 * S},
+    {OPT_WAIT, OPTION_SECONDS, FIELD(wait), 100 * MS, 1000000 * S},
+    {OPT_DELAY, OPTION_SECONDS, FIELD(delay), 1, 1000 * S},
+    {OPT_TIMEOUT, OPTION_SECONDS, FIELD(timeout), 1000, 1000 * S},
+    {OPT_FIRST, OPTION_COUNT, FIELD(first), 1, UINT64_MAX - 2},
+    {OPT_JOIN, OPTION_FLAG, FIELD(join), 0, 0},
+    {OPT_JSON, OPTION_FLAG, FIELD(json), 0, 0},
+    {'q', OPTION_FLAG, FIELD(quiet), 0, 0},
+    {OPT_DUMP, OPTION_TEXT, FIELD(dump), 0, 0},
+};
 
 static void
 take(struct args *a, struct mold_options *o, int key)
@@ -201,20 +186,8 @@ take(struct args *a, struct mold_options *o, int key)
     case 'r':
         add_server(a, o->servers, &o->n_servers);
         break;
-    case 's':
-        o->session = a->value;
-        break;
-    case 'n':
-        o->count = args_count(a, 1, UINT64_C(1) << 62);
-        break;
-    case OPT_RATE:
-        o->rate = (double)args_count(a, 1, 10000000);
-        break;
-    case OPT_SIZE:
-        o->size = (size_t)args_size(a, MOLD_STAMP, 65000);
-        break;
-    case OPT_PACKET:
-        o->packet_max = (size_t)args_size(a, 64, SONIC_MOLD_PACKET_MAX);
+    case OPT_UPSTREAM:
+        add_server(a, o->upstream, &o->n_upstream);
         break;
     case OPT_LOSS:
         o->loss = percent(a);
@@ -225,14 +198,8 @@ take(struct args *a, struct mold_options *o, int key)
     case OPT_REORDER:
         o->reorder = percent(a);
         break;
-    case OPT_SKEW:
-        o->skew = args_seconds(a, 0, 60);
-        break;
-    case OPT_SEED:
-        o->seed = args_count(a, 0, UINT64_MAX);
-        break;
     default:
-        take_rest(a, o, key);
+        args_keep(a, key, fields, sizeof fields / sizeof *fields, o);
     }
 }
 

@@ -48,54 +48,26 @@ soup_failed(const char *what, int err)
     return EXIT_BAD;
 }
 
-static void
-take(struct args *a, struct soup_options *o, int key)
-{
-    switch (key) {
-    case 'u':
-        o->user = a->value;
-        break;
-    case 'p':
-        o->password = a->value;
-        break;
-    case 's':
-        o->session = a->value;
-        break;
-    case 'n':
-        o->count = args_count(a, 1, UINT64_C(1) << 62);
-        break;
-    case OPT_RATE:
-        o->rate = (double)args_count(a, 1, 10000000);
-        break;
-    case OPT_SIZE:
-        o->size = (size_t)args_size(a, 8, SONIC_SOUP_MESSAGE_MAX);
-        break;
-    case OPT_DROP:
-        o->drop_after = args_count(a, 1, UINT64_C(1) << 62);
-        break;
-    case OPT_FIRST:
-        o->first = args_count(a, 0, UINT64_MAX - 1);
-        o->recent = o->first == 0;
-        break;
-    case OPT_RETRIES:
-        o->retries = (unsigned)args_count(a, 0, 1000000);
-        break;
-    case OPT_HEARTBEAT:
-        o->heartbeat = args_seconds(a, 0.001, 1e6);
-        break;
-    case OPT_SILENCE:
-        o->silence = args_seconds(a, 0.001, 1e6);
-        break;
-    case OPT_JSON:
-        o->json = true;
-        break;
-    case OPT_DUMP:
-        o->dump = a->value;
-        break;
-    default:
-        o->quiet = true;
-    }
-}
+#define FIELD(name) offsetof(struct soup_options, name)
+#define MS UINT64_C(1000000)
+#define S (1000 * MS)
+
+static const struct option_field fields[] = {
+    {'u', OPTION_TEXT, FIELD(user), 0, 0},
+    {'p', OPTION_TEXT, FIELD(password), 0, 0},
+    {'s', OPTION_TEXT, FIELD(session), 0, 0},
+    {'n', OPTION_COUNT, FIELD(count), 1, UINT64_C(1) << 62},
+    {OPT_RATE, OPTION_RATE, FIELD(rate), 1, 10000000},
+    {OPT_SIZE, OPTION_SIZE, FIELD(size), 8, SONIC_SOUP_MESSAGE_MAX},
+    {OPT_DROP, OPTION_COUNT, FIELD(drop_after), 1, UINT64_C(1) << 62},
+    {OPT_FIRST, OPTION_COUNT, FIELD(first), 0, UINT64_MAX - 1},
+    {OPT_RETRIES, OPTION_COUNT, FIELD(retries), 0, 1000000},
+    {OPT_HEARTBEAT, OPTION_SECONDS, FIELD(heartbeat), MS, 1000000 * S},
+    {OPT_SILENCE, OPTION_SECONDS, FIELD(silence), MS, 1000000 * S},
+    {OPT_JSON, OPTION_FLAG, FIELD(json), 0, 0},
+    {'q', OPTION_FLAG, FIELD(quiet), 0, 0},
+    {OPT_DUMP, OPTION_TEXT, FIELD(dump), 0, 0},
+};
 
 static bool
 fits(const char *text, size_t max)
@@ -115,7 +87,8 @@ static int (*parse(struct args *a,
     int key;
 
     while ((key = args_next(a)) >= 0)
-        take(a, o, key);
+        args_keep(a, key, fields, sizeof fields / sizeof *fields, o);
+    o->recent = o->first == 0;
     if (key == ARGS_STOP)
         return NULL;
     work = args_operand(a);

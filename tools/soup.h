@@ -14,7 +14,7 @@ struct soup_options {
     uint64_t drop_after; /* 0: never */
     uint64_t first;
     bool recent;
-    unsigned retries;
+    uint64_t retries;
     int64_t heartbeat, silence; /* 0: the defaults */
     bool json, quiet;
     const char *dump;
