@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,18 +72,6 @@ upgrade(int fd, bool deflate)
 }
 
 static void
-more_descriptors(void)
-{
-    struct rlimit r;
-
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("getrlimit");
-    r.rlim_cur = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("setrlimit");
-}
-
-static void
 open_world(enum way way, bool deflate, size_t size)
 {
     static const sonic_ws_handler handler = {SONIC_WS_HANDLER_INIT,
@@ -92,7 +79,7 @@ open_world(enum way way, bool deflate, size_t size)
     sonic_stream *s;
     int pair[2];
 
-    more_descriptors();
+    kit_descriptors();
     w.way = way;
     w.size = size;
     ws_deflate_json((char *)w.message + 4, size, 1);

@@ -4,7 +4,6 @@
  * once is not counted. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench/kit.h"
@@ -19,40 +18,15 @@ enum { WANTED = 10000, WANTED_QUICK = 3000, FIRST = 100, SPARE = 64 };
 static size_t
 affordable(size_t wanted)
 {
-    struct rlimit r;
+    size_t most = kit_descriptors(); /* the servers' too */
 
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("getrlimit");
-    r.rlim_cur = r.rlim_max; /* the servers inherit it */
-    if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("setrlimit");
-    if (r.rlim_cur >= wanted + FIRST + SPARE)
+    if (most >= wanted + FIRST + SPARE)
         return wanted;
-    printf("  at most %ju descriptors here, so fewer than %zu connections\n",
-           (uintmax_t)r.rlim_cur, wanted);
-    if (r.rlim_cur < 2 * (FIRST + SPARE))
+    printf("  at most %zu descriptors here, so fewer than %zu connections\n",
+           most, wanted);
+    if (most < 2 * (FIRST + SPARE))
         kit_die("too few descriptors");
-    return (size_t)r.rlim_cur - FIRST - SPARE;
-}
-
-/* Bytes.  The sum over the mappings: the counter in statm lags behind. */
-static double
-resident(pid_t pid)
-{
-    char path[64], line[256];
-    unsigned long kib = 0;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    f = fopen(path, "r");
-    if (f == NULL)
-        kit_die(path);
-    while (fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "Rss: %lu", &kib) == 1)
-            break;
-    }
-    fclose(f);
-    return (double)kib * 1024;
+    return most - FIRST - SPARE;
 }
 
 static void
@@ -72,9 +46,9 @@ per_connection(bool raw, int *fds, size_t n)
     double before, after;
 
     open_some(&l, fds, FIRST);
-    before = resident(p.pid);
+    before = kit_resident(p.pid);
     open_some(&l, fds + FIRST, n);
-    after = resident(p.pid);
+    after = kit_resident(p.pid);
     for (size_t i = 0; i < FIRST + n; i++)
         close(fds[i]);
     peer_stop(&p);

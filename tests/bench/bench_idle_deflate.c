@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -234,14 +233,10 @@ alone(double (*measure)(const struct setting *s), const struct setting *s)
 int
 main(int argc, char **argv)
 {
-    struct rlimit r;
     char what[64];
 
     (void)kit_quick(argc, argv);
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("getrlimit");
-    r.rlim_cur = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur < 2 * (FIRST + MOST))
+    if (kit_descriptors() < 2 * (FIRST + MOST))
         kit_die("too few descriptors");
     kit_title("Memory of an idle connection, deflate", "bytes");
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {

@@ -20,15 +20,6 @@ static sonic_tsc tsc;
 static uint64_t seq, held;
 static volatile int64_t sink;
 
-static void
-check(int err, const char *what)
-{
-    if (err >= 0)
-        return;
-    fprintf(stderr, "bench: %s: %s\n", what, sonic_errname(err));
-    exit(EXIT_FAILURE);
-}
-
 /* Nanoseconds of one of BATCH things that fn does. */
 static double
 best(void (*fn)(void), bool quick)
@@ -89,7 +80,7 @@ save_and_discard(void)
         for (int k = 0; k < 8; k++) {
             sonic_bytes_claim_fixed(bytes, PACKET);
             sonic_bytes_commit(bytes, PACKET);
-            check(sonic_bytes_save(bytes, PACKET, &s[k]), "save");
+            kit_check(sonic_bytes_save(bytes, PACKET, &s[k]), "save");
         }
         for (int k = 7; k >= 0; k--)
             sonic_bytes_discard(bytes, s[k]);
@@ -105,8 +96,8 @@ push_and_pop(void)
     for (int i = 0; i < BATCH; i++) {
         sonic_sequenced item = {seq, NULL, PACKET, 0};
 
-        check(sonic_sequencer_push(early, &item), "push");
-        check(sonic_sequencer_pop(early, seq - 2 * held, NULL), "pop");
+        kit_check(sonic_sequencer_push(early, &item), "push");
+        kit_check(sonic_sequencer_pop(early, seq - 2 * held, NULL), "pop");
         seq += 2;
     }
 }
@@ -118,7 +109,7 @@ find_gap(void)
 
     for (int i = 0; i < BATCH; i++)
         if (!sonic_sequencer_gap(early, seq - held, &first, &last))
-            check(SONIC_ESTATE, "gap");
+            kit_check(SONIC_ESTATE, "gap");
 }
 
 static void
@@ -129,7 +120,7 @@ hold(uint64_t n)
     for (uint64_t i = 0; i < n; i++, seq += 2) {
         sonic_sequenced item = {seq, NULL, PACKET, 0};
 
-        check(sonic_sequencer_push(early, &item), "push");
+        kit_check(sonic_sequencer_push(early, &item), "push");
     }
 }
 
@@ -141,7 +132,7 @@ detect(void)
     for (int i = 0; i < BATCH; i++)
         if (sonic_gap_received(gap, sonic_gap_next(gap), 1, 0, &ask) !=
             SONIC_GAP_USE)
-            check(SONIC_ESTATE, "detect");
+            kit_check(SONIC_ESTATE, "detect");
 }
 
 /* ---- measuring -------------------------------------------------------- */
@@ -173,10 +164,10 @@ main(int argc, char **argv)
     bool quick = kit_quick(argc, argv);
 
     kit_title("Packets", "ns");
-    check(sonic_bip_new(1 << 20, NULL, &bip), "sonic_bip_new");
-    check(sonic_bytes_new(NULL, &bytes), "sonic_bytes_new");
-    check(sonic_sequencer_new(NULL, &early), "sonic_sequencer_new");
-    check(sonic_gap_new(NULL, &gap), "sonic_gap_new");
+    kit_check(sonic_bip_new(1 << 20, NULL, &bip), "sonic_bip_new");
+    kit_check(sonic_bytes_new(NULL, &bytes), "sonic_bytes_new");
+    kit_check(sonic_sequencer_new(NULL, &early), "sonic_sequencer_new");
+    kit_check(sonic_gap_new(NULL, &gap), "sonic_gap_new");
     row("bip: claim, commit, consume", best(through_bip, quick));
     row("bytes: claim, commit, consume", best(through_bytes, quick));
     row("bytes: write, save, discard", best(save_and_discard, quick));

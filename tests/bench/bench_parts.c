@@ -18,15 +18,6 @@ static sonic_io *io;
 static sonic_timer *timers[BATCH];
 static size_t called;
 
-static void
-check(int err, const char *what)
-{
-    if (err >= 0)
-        return;
-    fprintf(stderr, "bench: %s: %s\n", what, sonic_errname(err));
-    exit(EXIT_FAILURE);
-}
-
 /* Nanoseconds of one of `batch` things that fn does. */
 static double
 best(void (*fn)(void), size_t batch, bool quick)
@@ -59,7 +50,7 @@ on_timer(sonic_timer *t, int err, void *ud)
 static void
 run_all(size_t expected)
 {
-    check(sonic_io_run(io), "run");
+    kit_check(sonic_io_run(io), "run");
     if (called != expected) {
         fprintf(stderr, "bench: %zu callbacks, not %zu\n", called, expected);
         exit(EXIT_FAILURE);
@@ -101,7 +92,7 @@ static void
 post_here(void)
 {
     for (int i = 0; i < BATCH; i++)
-        check(sonic_io_post(io, on_post, NULL), "post");
+        kit_check(sonic_io_post(io, on_post, NULL), "post");
     run_all(BATCH);
 }
 
@@ -120,7 +111,7 @@ loop(void *ud)
     (void)ud;
     kit_pin(0);
     atomic_store(&running, true);
-    check(sonic_io_run(io), "run");
+    kit_check(sonic_io_run(io), "run");
     return NULL;
 }
 
@@ -140,8 +131,8 @@ post_there(bool quick)
     kit_pin(1);
     t = kit_now();
     for (size_t i = 0; i < n; i++)
-        check(sonic_io_post(io, on_post, NULL), "post");
-    check(sonic_io_post(io, on_last_post, NULL), "post");
+        kit_check(sonic_io_post(io, on_post, NULL), "post");
+    kit_check(sonic_io_post(io, on_last_post, NULL), "post");
     if (pthread_join(thread, NULL) != 0)
         kit_die("pthread_join");
     t = (kit_now() - t) / (double)n;
@@ -164,7 +155,7 @@ build(void)
         uint32_t key;
         size_t head;
 
-        check(sonic_io_random(io, &key, sizeof key), "random");
+        kit_check(sonic_io_random(io, &key, sizeof key), "random");
         head = sonic__ws_frame_encode(frame, true, 0, SONIC_WS_BINARY,
                                       frame_size, &key);
         simd->mask(frame + head, payload, frame_size, key);
@@ -208,9 +199,9 @@ main(int argc, char **argv)
     bool quick = kit_quick(argc, argv);
 
     kit_title("Parts", "ns");
-    check(sonic_io_new(&io, NULL), "sonic_io_new");
+    kit_check(sonic_io_new(&io, NULL), "sonic_io_new");
     for (int i = 0; i < BATCH; i++)
-        check(sonic_timer_new(io, &timers[i]), "sonic_timer_new");
+        kit_check(sonic_timer_new(io, &timers[i]), "sonic_timer_new");
     row("timer: arm, cancel, callback", best(arm_and_cancel, BATCH, quick));
     row("timer: arm, fire", best(fire, BATCH, quick));
     row("post, same thread", best(post_here, BATCH, quick));

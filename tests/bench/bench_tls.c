@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -34,22 +33,6 @@ enum { EVENTS = 64, ROOM = 512 << 10, ROUNDS = 5, FIRST = 50 };
 static struct certificate certificate;
 
 /* ---- the floor -------------------------------------------------------- */
-
-static int
-listen_anywhere(uint16_t *port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-        listen(fd, SOMAXCONN) < 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-        kit_die("listen");
-    *port = ntohs(a.sin_port);
-    return fd;
-}
 
 static void
 accept_one(int ep, int listener, SSL_CTX *ctx)
@@ -107,7 +90,7 @@ serve_floor(int tell)
     char *buf = malloc(ROOM);
     uint16_t port;
 
-    listener = listen_anywhere(&port);
+    listener = kit_listen(&port);
     if (ctx == NULL || buf == NULL || ep < 0 ||
         epoll_ctl(ep, EPOLL_CTL_ADD, listener, &e) < 0)
         kit_die("epoll");
@@ -242,24 +225,6 @@ cpu_time(const struct server *s)
     if (clock_gettime(s->cpu, &t) < 0)
         kit_die("clock_gettime");
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static double
-resident(pid_t pid)
-{
-    char path[64], line[256];
-    unsigned long kib = 0;
-    FILE *f;
-
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
-    f = fopen(path, "r");
-    if (f == NULL)
-        kit_die(path);
-    while (fgets(line, sizeof line, f) != NULL &&
-           sscanf(line, "Rss: %lu", &kib) != 1)
-        ;
-    fclose(f);
-    return (double)kib * 1024;
 }
 
 /* ---- the load --------------------------------------------------------- */
@@ -425,10 +390,10 @@ idle(void (*serve)(int tell), size_t n)
         kit_die("calloc");
     for (size_t i = 0; i < FIRST; i++)
         open_one(&s, &ssl[i]);
-    before = resident(s.pid);
+    before = kit_resident(s.pid);
     for (size_t i = FIRST; i < n + FIRST; i++)
         open_one(&s, &ssl[i]);
-    after = resident(s.pid);
+    after = kit_resident(s.pid);
     for (size_t i = 0; i < n + FIRST; i++)
         hang_up(ssl[i]);
     free(ssl);
@@ -440,14 +405,9 @@ idle(void (*serve)(int tell), size_t n)
 static size_t
 affordable(size_t wanted)
 {
-    struct rlimit r;
+    size_t most = kit_descriptors();
 
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("getrlimit");
-    r.rlim_cur = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-        kit_die("setrlimit");
-    return r.rlim_cur < wanted + 200 ? (size_t)r.rlim_cur - 200 : wanted;
+    return most < wanted + 200 ? most - 200 : wanted;
 }
 
 int

@@ -1,12 +1,18 @@
 /* What the benches share.  tests/bench/run.sh prints rows in the same form. */
 #include "bench/kit.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
+
+#include <sonicio/error.h>
 
 enum { NUMBER = 24 }; /* characters of a printed number */
 
@@ -15,6 +21,15 @@ kit_die(const char *what)
 {
     fprintf(stderr, "bench: %s%s%s\n", what, errno != 0 ? ": " : "",
             errno != 0 ? strerror(errno) : "");
+    exit(EXIT_FAILURE);
+}
+
+void
+kit_check(int err, const char *what)
+{
+    if (err >= 0)
+        return;
+    fprintf(stderr, "bench: %s: %s\n", what, sonic_errname(err));
     exit(EXIT_FAILURE);
 }
 
@@ -61,6 +76,53 @@ kit_tell_cores(void)
 {
     if (CPU_COUNT(cores()) < 2)
         puts("  not pinned: there is one core, and client and server share it");
+}
+
+int
+kit_listen(uint16_t *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+        listen(fd, SOMAXCONN) < 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &len) < 0)
+        kit_die("listen");
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
+size_t
+kit_descriptors(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        kit_die("getrlimit");
+    r.rlim_cur = r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+        kit_die("setrlimit");
+    return (size_t)r.rlim_cur;
+}
+
+double
+kit_resident(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long kib = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)pid);
+    f = fopen(path, "r");
+    if (f == NULL)
+        kit_die(path);
+    while (fgets(line, sizeof line, f) != NULL &&
+           sscanf(line, "Rss: %lu", &kib) != 1)
+        ;
+    fclose(f);
+    return (double)kib * 1024;
 }
 
 static int

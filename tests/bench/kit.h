@@ -6,9 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
+#include <sys/types.h>
 
 /* Print what failed, and errno when it is not 0; leave with failure. */
 noreturn void kit_die(const char *what);
+
+/* Likewise, unless err, one of the library's, is none. */
+void kit_check(int err, const char *what);
 
 /* CLOCK_MONOTONIC in nanoseconds */
 double kit_now(void);
@@ -19,6 +23,16 @@ bool kit_pin(int nth);
 
 /* Print, once, why nothing is pinned, if so. */
 void kit_tell_cores(void);
+
+/* A TCP socket that listens on a free port of 127.0.0.1. */
+int kit_listen(uint16_t *port);
+
+/* As many descriptors as this process and its children may have; how many. */
+size_t kit_descriptors(void);
+
+/* Resident memory of a process, bytes.  The sum over the mappings: the counter
+ * in statm lags behind. */
+double kit_resident(pid_t pid);
 
 /* The median of v[0..n); v is sorted.  n > 0. */
 double kit_median(double *v, size_t n);

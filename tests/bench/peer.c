@@ -63,22 +63,6 @@ echo_once(int fd, char *buf)
     return true;
 }
 
-static int
-listen_anywhere(uint16_t *port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-        listen(fd, SOMAXCONN) < 0 ||
-        getsockname(fd, (struct sockaddr *)&a, &len) < 0)
-        kit_die("listen");
-    *port = ntohs(a.sin_port);
-    return fd;
-}
-
 static void
 serve_raw(const struct peer_options *opt, void (*ready)(uint16_t, void *),
           void *ud)
@@ -86,7 +70,7 @@ serve_raw(const struct peer_options *opt, void (*ready)(uint16_t, void *),
     struct epoll_event events[EVENTS];
     size_t connections = 0;
     uint16_t port;
-    int listener = listen_anywhere(&port), ep = epoll_create1(EPOLL_CLOEXEC);
+    int listener = kit_listen(&port), ep = epoll_create1(EPOLL_CLOEXEC);
     char *buf = malloc(ROOM);
 
     if (ep < 0 || buf == NULL)
@@ -164,15 +148,6 @@ on_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
 }
 
 static void
-check(int err, const char *what)
-{
-    if (err >= 0)
-        return;
-    fprintf(stderr, "bench: %s: %s\n", what, sonic_errname(err));
-    exit(EXIT_FAILURE);
-}
-
-static void
 serve_ws(const struct peer_options *opt, void (*ready)(uint16_t, void *),
          void *ud)
 {
@@ -184,12 +159,13 @@ serve_ws(const struct peer_options *opt, void (*ready)(uint16_t, void *),
     sonic_ws_server *server;
     sonic_address bound;
 
-    check(sonic_io_new(&s.io, NULL), "sonic_io_new");
-    check(sonic_ws_server_new(s.io, NULL, &handler, &s, &server), "server_new");
-    check(sonic_ws_server_listen(server, "127.0.0.1:0", NULL, &bound),
-          "listen");
+    kit_check(sonic_io_new(&s.io, NULL), "sonic_io_new");
+    kit_check(sonic_ws_server_new(s.io, NULL, &handler, &s, &server),
+              "server_new");
+    kit_check(sonic_ws_server_listen(server, "127.0.0.1:0", NULL, &bound),
+              "listen");
     ready((uint16_t)sonic_address_port(&bound), ud);
-    check(opt->spin ? sonic_io_run_spin(s.io) : sonic_io_run(s.io), "run");
+    kit_check(opt->spin ? sonic_io_run_spin(s.io) : sonic_io_run(s.io), "run");
     sonic_io_free(s.io);
 }
 
