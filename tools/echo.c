@@ -1,6 +1,7 @@
 /* The io of an echo server, and its WebSockets. */
 #include "echo.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void
@@ -10,20 +11,44 @@ on_open(sonic_ws *ws, void *ud)
     ((struct echo *)ud)->connections++;
 }
 
+/* Where an io keeps its echo. */
+static const char key;
+
+static struct echo **
+echo_of(sonic_io *io)
+{
+    return sonic_io_attach(io, &key, sizeof(struct echo *), NULL);
+}
+
+/* The queue is full, or the last message was not echoed at all. */
+static void
+on_unusual(sonic_ws *ws, int r)
+{
+    struct echo *e = *echo_of(sonic_ws_io(ws));
+
+    if (r == 1) {
+        sonic_ws_pause(ws); /* no more until the peer takes what is queued */
+        return;
+    }
+    e->messages--;
+    e->bytes -= e->last;
+    if (sonic_ws_state(ws) == SONIC_WS_OPEN)
+        sonic_ws_close(ws, SONIC_WS_INTERNAL, sonic_strerror(r));
+}
+
+/* Counted before it is sent: so nothing but ws has to outlive the call. */
 static void
 on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
 {
     struct echo *e = ud;
-    int r = sonic_ws_send(ws, m->opcode, m->data, m->len);
+    int r;
 
-    if (r >= 0) {
-        e->messages++;
-        e->bytes += m->len;
-    }
-    if (r == 1)
-        sonic_ws_pause(ws); /* no more until the peer takes what is queued */
-    else if (r < 0 && sonic_ws_state(ws) == SONIC_WS_OPEN)
-        sonic_ws_close(ws, SONIC_WS_INTERNAL, sonic_strerror(r));
+    e->messages++;
+    e->last = m->len;
+    e->bytes += e->last;
+    r = sonic_ws_send(ws, m->opcode, m->data, m->len);
+    if (r != 0)
+        on_unusual(ws, r);
 }
 
 static void
@@ -79,6 +104,9 @@ echo_new(struct echo *e, const struct echo_options *opt, const char *address,
     err = sonic_io_new(&e->io, &iopt);
     if (err < 0)
         return err;
+    if (echo_of(e->io) == NULL)
+        return -ENOMEM;
+    *echo_of(e->io) = e;
     sonic_io_work_begin(e->io); /* run until the drain is over */
     err = secure_serve(e->io, "echo", &opt->tls, &e->tls);
     if (err < 0)

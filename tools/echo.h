@@ -49,6 +49,7 @@ struct echo {
     bool draining;
     /* Told at the end. */
     uint64_t connections, messages, bytes;
+    size_t last;           /* bytes of the newest message */
     uint64_t clean, reset; /* ends while draining */
 };
 
