@@ -11,7 +11,11 @@
  *     object is closed, or the sonic_io is freed.
  *   - Time is int64_t nanoseconds of CLOCK_MONOTONIC.
  *   - An options struct starts with `size`, set by its _INIT macro; a field
- *     left at 0 means "the default".
+ *     left at 0 means "the default".  A program compiled against an older
+ *     version has a smaller one: what it lacks is 0.  One that is larger than
+ *     this library knows is taken when the rest of it is 0.  SONIC_EOPTION:
+ *     the rest is not, or size was not set or is not that of a struct.
+ *     Handlers start with `size` too, and are refused when they are smaller.
  *   - Objects belong to one sonic_io and are used on its thread only;
  *     sonic_io_post and sonic_io_stop are the exceptions.
  */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "frame/codec.h"
+#include "base/pack.h"
 #include "frame/scan.h"
 
 #define MAX_BODY ((uint64_t)16 << 20)
@@ -71,34 +72,35 @@ int
 sonic_frame_codec_init(sonic_frame_codec *codec,
                        const sonic_frame_format *format)
 {
-    static const sonic_frame_format defaults = SONIC_FRAME_FORMAT_INIT;
-    const sonic_frame_format *f = format != NULL ? format : &defaults;
-    bool varint = f->length == SONIC_FRAME_VARINT;
-    int bytes = f->length != 0 ? f->length : LENGTH;
-    int err = check_ranges(f);
+    sonic_frame_format f;
+    int err = sonic__options_copy(&f, sizeof f, format);
+    bool varint = f.length == SONIC_FRAME_VARINT;
+    int bytes = f.length != 0 ? f.length : LENGTH;
 
+    if (err == 0)
+        err = check_ranges(&f);
     if (err < 0)
         return err;
     if (varint)
-        bytes = f->varint_max != 0 ? f->varint_max : VARINT_MAX;
+        bytes = f.varint_max != 0 ? f.varint_max : VARINT_MAX;
     *codec = (sonic_frame_codec){
-        .max_body = f->max_body != 0 ? f->max_body : MAX_BODY,
-        .base = f->adjust,
-        .strip = (int16_t)f->strip,
-        .offset = (uint8_t)f->offset,
+        .max_body = f.max_body != 0 ? f.max_body : MAX_BODY,
+        .base = f.adjust,
+        .strip = (int16_t)f.strip,
+        .offset = (uint8_t)f.offset,
         .field = (uint8_t)bytes,
     };
-    if (f->counts != SONIC_FRAME_EVERYTHING)
+    if (f.counts != SONIC_FRAME_EVERYTHING)
         codec->base += codec->offset;
-    if (f->counts == SONIC_FRAME_BODY && !varint)
+    if (f.counts == SONIC_FRAME_BODY && !varint)
         codec->base += bytes;
-    if (f->counts == SONIC_FRAME_BODY && varint)
+    if (f.counts == SONIC_FRAME_BODY && varint)
         codec->field |= SONIC__FRAME_NO_SIZE;
     if (varint)
         codec->field |= SONIC__FRAME_VARINT;
-    if (f->order == SONIC_FRAME_LITTLE_ENDIAN)
+    if (f.order == SONIC_FRAME_LITTLE_ENDIAN)
         codec->field |= SONIC__FRAME_LITTLE;
-    if (f->non_minimal == SONIC_ON)
+    if (f.non_minimal == SONIC_ON)
         codec->field |= SONIC__FRAME_NON_MINIMAL;
     return possible(codec) ? 0 : SONIC_EOPTION;
 }

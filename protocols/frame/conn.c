@@ -118,6 +118,8 @@ sonic_frame_conn_new(sonic_stream *stream, const sonic_frame_codec *codec,
     void *object;
     int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err == 0 && handler != NULL)
+        err = sonic__options_fit(handler, sizeof *handler);
     if (err < 0)
         return err;
     if (!sonic_stream_is_open(stream))

@@ -2,6 +2,7 @@
  * Packet": the answer is a downstream packet like any other. */
 #include <string.h>
 
+#include "base/pack.h"
 #include "mold/packet.h"
 
 enum { CLIENTS = 256, PACKETS_MAX = 64, RATE_MAX = 100 * 1000 * 1000 };
@@ -48,23 +49,24 @@ int
 sonic_mold_answerer_new(const sonic_mold_answerer_options *opt,
                         sonic_mold_answerer **out)
 {
-    const sonic_mem *mem = sonic__mem_or_default(opt->mem);
-    size_t max =
-        opt->packet_max != 0 ? opt->packet_max : SONIC__MOLD_PACKET_DEFAULT;
+    sonic_mold_answerer_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
+    size_t max = o.packet_max != 0 ? o.packet_max : SONIC__MOLD_PACKET_DEFAULT;
     sonic_mold_answerer *a;
-    int err;
 
+    if (err < 0)
+        return err;
     if (max < SONIC_MOLD_HEADER + SONIC__MOLD_BLOCK ||
-        max > SONIC_MOLD_PACKET_MAX || opt->session == NULL ||
-        opt->store == NULL)
+        max > SONIC_MOLD_PACKET_MAX || o.session == NULL || o.store == NULL)
         return SONIC_EOPTION;
     a = sonic__mold_alloc(mem, size_of(max));
     if (a == NULL)
         return -ENOMEM;
     a->mem = *mem;
-    a->store = opt->store;
+    a->store = o.store;
     a->packet_max = max;
-    err = set_options(a, opt);
+    err = set_options(a, &o);
     if (err < 0) {
         sonic_mold_answerer_free(a);
         return err;

@@ -1,6 +1,7 @@
 /* A receiver: made, looked at, freed. */
 #include <string.h>
 
+#include "base/pack.h"
 #include "mold/receiver.h"
 
 #define MS (INT64_C(1000) * 1000)
@@ -38,11 +39,10 @@ set_time(int64_t *value, int64_t otherwise)
 }
 
 static int
-set_options(sonic_mold_receiver *r, const sonic_mold_receiver_options *opt)
+set_options(sonic_mold_receiver *r)
 {
     sonic_mold_receiver_options *o = &r->opt;
 
-    *o = *opt;
     if (o->first == 0)
         o->first = 1;
     set_default(&o->request_tries, 3 * (o->servers > 0 ? o->servers : 1));
@@ -100,24 +100,25 @@ sonic_mold_receiver_new(const sonic_mold_receiver_options *opt,
                         const sonic_mold_handler *handler, void *ud,
                         sonic_mold_receiver **out)
 {
-    static const sonic_mold_receiver_options defaults =
-        SONIC_MOLD_RECEIVER_OPTIONS_INIT;
     static const sonic_mold_handler nothing = {SONIC_MOLD_HANDLER_INIT};
-    const sonic_mem *mem;
+    sonic_mold_receiver_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
     sonic_mold_receiver *r;
-    int err;
 
-    if (opt == NULL)
-        opt = &defaults;
-    mem = sonic__mem_or_default(opt->mem);
+    if (err == 0 && handler != NULL)
+        err = sonic__options_fit(handler, sizeof *handler);
+    if (err < 0)
+        return err;
     r = sonic__mold_alloc(mem, sizeof *r);
     if (r == NULL)
         return -ENOMEM;
     r->mem = *mem;
+    r->opt = o;
     r->handler = handler != NULL ? handler : &nothing;
     r->ud = r->request_ud = ud;
     r->soonest = INT64_MAX;
-    err = set_options(r, opt);
+    err = set_options(r);
     if (err == 0)
         err = make_stores(r);
     if (err < 0) {

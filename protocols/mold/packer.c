@@ -37,6 +37,8 @@ static fsm_act act_add, act_send, act_send_end, act_end, act_beat, act_refuse,
 #define FSM_INFO sonic__mold_packer_fsm
 #include <sonicio/fsm_build.h>
 
+#include "base/pack.h"
+
 static int
 step(sonic_mold_packer *p, enum fsm_event e, const struct arg *a)
 {
@@ -54,15 +56,18 @@ sonic_mold_packer_new(const sonic_mold_packer_options *opt,
                       sonic_mold_packet_fn *fn, void *ud,
                       sonic_mold_packer **out)
 {
-    const sonic_mem *mem = sonic__mem_or_default(opt->mem);
-    size_t max =
-        opt->packet_max != 0 ? opt->packet_max : SONIC__MOLD_PACKET_DEFAULT;
+    sonic_mold_packer_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
+    size_t max = o.packet_max != 0 ? o.packet_max : SONIC__MOLD_PACKET_DEFAULT;
     sonic_mold_packer *p;
 
+    if (err < 0)
+        return err;
     if (max < SONIC_MOLD_HEADER + SONIC__MOLD_BLOCK ||
-        max > SONIC_MOLD_PACKET_MAX || opt->heartbeat < 0 ||
-        opt->heartbeat > INT64_MAX / 4 || opt->session == NULL ||
-        opt->first == UINT64_MAX)
+        max > SONIC_MOLD_PACKET_MAX || o.heartbeat < 0 ||
+        o.heartbeat > INT64_MAX / 4 || o.session == NULL ||
+        o.first == UINT64_MAX)
         return SONIC_EOPTION;
     p = sonic__mold_alloc(mem, size_of(max));
     if (p == NULL)
@@ -70,14 +75,14 @@ sonic_mold_packer_new(const sonic_mold_packer_options *opt,
     p->mem = *mem;
     p->fn = fn;
     p->ud = ud;
-    p->store = opt->store;
-    p->next = opt->first != 0 ? opt->first : 1;
-    p->heartbeat = opt->heartbeat != 0 ? opt->heartbeat : SECOND;
-    p->repeats = opt->end_repeats != 0 ? opt->end_repeats : 30;
+    p->store = o.store;
+    p->next = o.first != 0 ? o.first : 1;
+    p->heartbeat = o.heartbeat != 0 ? o.heartbeat : SECOND;
+    p->repeats = o.end_repeats != 0 ? o.end_repeats : 30;
     p->packet_max = max;
     p->len = SONIC_MOLD_HEADER;
     p->sent = INT64_MIN; /* the first heartbeat says that we are here */
-    if (sonic_mold_session_set(p->session, opt->session) < 0) {
+    if (sonic_mold_session_set(p->session, o.session) < 0) {
         sonic_mold_packer_free(p);
         return SONIC_EOPTION;
     }

@@ -4,6 +4,7 @@
 #include <sonicio/object.h>
 #include <sonicio/timer.h>
 
+#include "base/pack.h"
 #include "mold/socket.h"
 
 struct sonic_mold_publisher {
@@ -168,27 +169,29 @@ sonic_mold_publisher_new(sonic_io *io, const sonic_mold_publisher_options *opt,
         .run = run,
         .destroy = destroy,
     };
+    sonic_mold_publisher_options o;
     sonic_mold_packer_options packer;
     sonic_mold_publisher *p;
     void *object;
-    int err;
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
-    if (opt->packer == NULL)
-        return SONIC_EOPTION;
+    if (err == 0)
+        err = sonic__options_copy(&packer, sizeof packer, o.packer);
+    if (err < 0)
+        return err;
     err = sonic_object_new(io, &cls, &object);
     if (err < 0)
         return err;
     p = object;
-    p->on_packet = opt->on_packet;
-    p->on_done = opt->on_done;
-    p->ud = opt->ud;
-    packer = *opt->packer;
+    p->on_packet = o.on_packet;
+    p->on_done = o.on_done;
+    p->ud = o.ud;
     packer.mem = sonic_io_mem(io);
     err = sonic_mold_packer_new(&packer, on_packet, p, &p->packer);
     if (err == 0)
         err = sonic_timer_new(io, &p->timer);
     if (err == 0)
-        err = open_feeds(p, opt);
+        err = open_feeds(p, &o);
     if (err < 0) {
         sonic_mold_publisher_free(p);
         return err;

@@ -4,6 +4,7 @@
 
 #include <sonicio/object.h>
 
+#include "base/pack.h"
 #include "mold/socket.h"
 
 struct sonic_mold_server {
@@ -83,22 +84,26 @@ sonic_mold_server_new(sonic_io *io, const sonic_mold_server_options *opt,
         .run = run,
         .destroy = destroy,
     };
+    sonic_mold_server_options o;
     sonic_mold_answerer_options answerer;
     sonic_mold_server *s;
     void *object;
-    int err;
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
-    if (opt->address == NULL || opt->answerer == NULL)
-        return SONIC_EOPTION;
+    if (err == 0 && o.address == NULL)
+        err = SONIC_EOPTION;
+    if (err == 0)
+        err = sonic__options_copy(&answerer, sizeof answerer, o.answerer);
+    if (err < 0)
+        return err;
     err = sonic_object_new(io, &cls, &object);
     if (err < 0)
         return err;
     s = object;
-    answerer = *opt->answerer;
     answerer.mem = sonic_io_mem(io);
     err = sonic_mold_answerer_new(&answerer, &s->answerer);
     if (err == 0)
-        err = sonic_udp_new(io, opt->address, opt->udp, &s->udp);
+        err = sonic_udp_new(io, o.address, o.udp, &s->udp);
     if (err < 0) {
         sonic_object_free(s);
         return err;

@@ -2,6 +2,7 @@
  * which each is whole. */
 #include <string.h>
 
+#include "base/pack.h"
 #include "mold/packet.h"
 
 enum {
@@ -38,17 +39,16 @@ int
 sonic_mold_store_new(const sonic_mold_store_options *opt,
                      sonic_mold_store **out)
 {
-    static const sonic_mold_store_options defaults =
-        SONIC_MOLD_STORE_OPTIONS_INIT;
-    const sonic_mem *mem;
+    sonic_mold_store_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
     sonic_mold_store *s;
     size_t messages, bytes;
 
-    if (opt == NULL)
-        opt = &defaults;
-    mem = sonic__mem_or_default(opt->mem);
-    messages = opt->messages != 0 ? opt->messages : MESSAGES_DEFAULT;
-    bytes = opt->bytes != 0 ? opt->bytes : BYTES_DEFAULT;
+    if (err < 0)
+        return err;
+    messages = o.messages != 0 ? o.messages : MESSAGES_DEFAULT;
+    bytes = o.bytes != 0 ? o.bytes : BYTES_DEFAULT;
     if (messages > MESSAGES_MAX || bytes < BYTES_MIN || bytes > UINT32_MAX)
         return SONIC_EOPTION;
     messages = power_of_two(messages);

@@ -5,6 +5,7 @@
 #include <sonicio/timer.h>
 
 #include "mold/receiver.h"
+#include "base/pack.h"
 #include "mold/socket.h"
 
 enum {
@@ -158,11 +159,13 @@ static int
 new_receiver(sonic_mold_subscriber *s, const sonic_mold_subscriber_options *o,
              const sonic_mold_handler *handler, void *ud)
 {
-    sonic_mold_receiver_options opt = SONIC_MOLD_RECEIVER_OPTIONS_INIT;
-    int err;
+    sonic_mold_receiver_options opt;
+    int err = sonic__options_copy(&opt, sizeof opt, o->receiver);
 
-    if (o->receiver != NULL)
-        opt = *o->receiver;
+    if (err == 0)
+        err = sonic__options_fit(handler, sizeof *handler);
+    if (err < 0)
+        return err;
     opt.mem = sonic_io_mem(sonic_object_io(s));
     opt.servers = o->n_servers;
     s->handler = *handler;
@@ -186,18 +189,21 @@ sonic_mold_subscriber_new(sonic_io *io,
         .run = run,
         .destroy = destroy,
     };
+    sonic_mold_subscriber_options o;
     sonic_mold_subscriber *s;
     void *object;
-    int err = sonic_object_new(io, &cls, &object);
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err == 0)
+        err = sonic_object_new(io, &cls, &object);
     if (err < 0)
         return err;
     s = object;
-    err = new_receiver(s, opt, handler != NULL ? handler : &nothing, ud);
+    err = new_receiver(s, &o, handler != NULL ? handler : &nothing, ud);
     if (err == 0)
         err = sonic_timer_new(io, &s->timer);
     if (err == 0)
-        err = open_sockets(s, opt);
+        err = open_sockets(s, &o);
     if (err < 0) {
         sonic_mold_subscriber_free(s);
         return err;

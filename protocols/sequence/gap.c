@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "base/pack.h"
 
 /* What an event is about: messages first..last (last alone where one number is
  * meant), and the time. */
@@ -47,24 +48,26 @@ struct sonic_gap {
 int
 sonic_gap_new(const sonic_gap_options *opt, sonic_gap **out)
 {
-    static const sonic_gap_options defaults = SONIC_GAP_OPTIONS_INIT;
-    const sonic_gap_options *o = opt != NULL ? opt : &defaults;
-    const sonic_mem *mem = sonic__mem_or_default(o->mem);
+    sonic_gap_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
     sonic_gap *g;
 
-    if (o->retry < 0)
+    if (err < 0)
+        return err;
+    if (o.retry < 0)
         return SONIC_EOPTION;
     g = mem->alloc(sizeof *g, mem->ud);
     if (g == NULL)
         return -ENOMEM;
     *g = (sonic_gap){
-        .retry = o->retry != 0 ? o->retry : RETRY_DEFAULT,
-        .max_tries = o->tries != 0 ? o->tries : TRIES_DEFAULT,
+        .retry = o.retry != 0 ? o.retry : RETRY_DEFAULT,
+        .max_tries = o.tries != 0 ? o.tries : TRIES_DEFAULT,
         .state = S_JOINING,
         .mem = *mem,
     };
-    if (o->join != SONIC_ON)
-        sonic_gap_restart(g, o->first != 0 ? o->first : 1);
+    if (o.join != SONIC_ON)
+        sonic_gap_restart(g, o.first != 0 ? o.first : 1);
     *out = g;
     return 0;
 }

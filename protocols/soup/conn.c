@@ -189,6 +189,8 @@ soup_new(sonic_stream *stream, enum sonic_soup_role role,
     void *object;
     int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err == 0 && handler != NULL)
+        err = sonic__options_fit(handler, sizeof *handler);
     if (err == 0)
         err = sonic_object_new(io, &cls, &object);
     if (err < 0)

@@ -6,6 +6,8 @@
 
 #include <sonicio/object.h>
 
+#include "base/pack.h"
+
 /* The object of the io that stands for a client's connection: when the io is
  * closed it is terminated, when the io is freed it is freed. */
 struct sonic__ws_anchor {
@@ -75,8 +77,11 @@ sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
              const sonic_ws_handler *handler, void *ud, sonic_ws **out)
 {
     struct sonic__ws_config *c;
-    int err = sonic__ws_config_new(io, opt, false, &c);
+    int err =
+        handler == NULL ? 0 : sonic__options_fit(handler, sizeof *handler);
 
+    if (err == 0)
+        err = sonic__ws_config_new(io, opt, false, &c);
     if (err < 0)
         return err;
     err = sonic__ws_make(c, handler, ud, out);

@@ -8,6 +8,8 @@
 #include <sonicio/object.h>
 #include <sonicio/proxy_header.h>
 
+#include "base/pack.h"
+
 struct listening {
     sonic_ws_server *server;
     sonic_listener *listener;
@@ -464,8 +466,11 @@ sonic_ws_server_new(sonic_io *io, const sonic_ws_options *opt,
     };
     sonic_ws_server *s;
     void *object;
-    int err = sonic_object_new(io, &server_class, &object);
+    int err =
+        handler == NULL ? 0 : sonic__options_fit(handler, sizeof *handler);
 
+    if (err == 0)
+        err = sonic_object_new(io, &server_class, &object);
     if (err < 0)
         return err;
     s = object;

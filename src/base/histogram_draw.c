@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/pack.h"
+
 enum {
     MAX_ROWS = 64,
     WIDTH_DEFAULT = 80,
@@ -234,12 +236,11 @@ draw_row(const struct drawing *d, unsigned row, uint64_t most, uint64_t below,
 }
 
 /* What the caller did not set, and what was out of range. */
-static void
+static int
 settle(sonic_histogram_drawing *how, const sonic_histogram_drawing *from)
 {
-    memset(how, 0, sizeof *how);
-    if (from != NULL)
-        memcpy(how, from, from->size < sizeof *how ? from->size : sizeof *how);
+    int err = sonic__options_copy(how, sizeof *how, from);
+
     if (how->width == 0)
         how->width = WIDTH_DEFAULT;
     if (how->width < WIDTH_MIN)
@@ -250,6 +251,7 @@ settle(sonic_histogram_drawing *how, const sonic_histogram_drawing *from)
         how->rows = ROWS_MIN;
     if (how->rows > MAX_ROWS)
         how->rows = MAX_ROWS;
+    return err;
 }
 
 int
@@ -258,9 +260,11 @@ sonic_histogram_draw(const sonic_histogram *h, FILE *out,
 {
     struct drawing d;
     uint64_t most = 0, below = 0;
+    int err = settle(&d.how, how);
 
+    if (err < 0)
+        return err;
     d.out = out;
-    settle(&d.how, how);
     if (sonic_histogram_count(h) == 0) {
         fprintf(out, "%s(nothing recorded)\n",
                 d.how.indent != NULL ? d.how.indent : "");

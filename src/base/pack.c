@@ -1,5 +1,6 @@
 #include "base/pack.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -56,22 +57,42 @@ sonic__pack_list(struct sonic__pack *p, const char *const **list, size_t n)
         *list = to;
 }
 
+/* Bytes; what says that it has more has not been set. */
+enum { GROWS_BY = 4096 };
+
+/* Is that the size of a struct, and of nothing but zeros beyond cap? */
+static bool
+can_be(const uint8_t *src, size_t size, size_t cap)
+{
+    if (size == 0 || size % _Alignof(size_t) != 0 || size > cap + GROWS_BY)
+        return false;
+    for (size_t i = cap; i < size; i++)
+        if (src[i] != 0)
+            return false;
+    return true;
+}
+
 int
 sonic__options_copy(void *dst, size_t cap, const void *src)
 {
-    const uint8_t *from = src;
     size_t size = cap;
 
     memset(dst, 0, cap);
     if (src != NULL) {
         memcpy(&size, src, sizeof size);
-        if (size < sizeof size)
+        if (!can_be(src, size, cap))
             return SONIC_EOPTION;
-        for (size_t i = cap; i < size; i++)
-            if (from[i] != 0)
-                return SONIC_EOPTION;
         memcpy(dst, src, size < cap ? size : cap);
     }
     memcpy(dst, &cap, sizeof cap);
     return 0;
+}
+
+int
+sonic__options_fit(const void *src, size_t cap)
+{
+    size_t size;
+
+    memcpy(&size, src, sizeof size);
+    return size >= cap && can_be(src, size, cap) ? 0 : SONIC_EOPTION;
 }

@@ -26,7 +26,12 @@ void sonic__pack_list(struct sonic__pack *p, const char *const **list,
 /* Copy an options struct of a caller who was perhaps compiled against another
  * version: src begins with its size, and so does dst, of cap bytes.  What src
  * lacks is 0.  src may be NULL: all defaults.
- * SONIC_EOPTION: size was not set, or asks for something that dst has not. */
+ * SONIC_EOPTION: size was not set, or is none that a struct can have, or asks
+ * for something that dst has not. */
 int sonic__options_copy(void *dst, size_t cap, const void *src);
+
+/* The same check for one that is read where it is, such as a handler: so it
+ * must have all cap bytes. */
+int sonic__options_fit(const void *src, size_t cap);
 
 #endif

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/pack.h"
 
 /* Bytes [from, to) of the memory. */
 struct range {
@@ -27,9 +28,13 @@ length(struct range r)
 int
 sonic_bip_new(size_t bytes, const sonic_bip_options *opt, sonic_bip **out)
 {
-    const sonic_mem *mem = sonic__mem_or_default(opt ? opt->mem : NULL);
+    sonic_bip_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
     sonic_bip *b;
 
+    if (err < 0)
+        return err;
     if (bytes == 0)
         return SONIC_EOPTION;
     b = mem->alloc(sizeof *b, mem->ud);
@@ -41,7 +46,7 @@ sonic_bip_new(size_t bytes, const sonic_bip_options *opt, sonic_bip **out)
         mem->free(b, sizeof *b, mem->ud);
         return -ENOMEM;
     }
-    if (opt != NULL && opt->prefault == SONIC_ON)
+    if (o.prefault == SONIC_ON)
         sonic_bip_prefault(b);
     *out = b;
     return 0;

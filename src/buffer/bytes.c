@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/pack.h"
 
 enum { CAPACITY_DEFAULT = 1 << 20 };
 #define CAPACITY_MOST (UINT64_C(1) << 40)
@@ -12,31 +13,32 @@ enum { SLOTS_DEFAULT = 65536, SLOTS_MOST = 1 << 24, SLOTS_AT_FIRST = 16 };
 int
 sonic_bytes_new(const sonic_bytes_options *opt, sonic_bytes **out)
 {
-    static const sonic_bytes_options defaults = SONIC_BYTES_OPTIONS_INIT;
-    const sonic_bytes_options *o = opt != NULL ? opt : &defaults;
-    const sonic_mem *mem = sonic__mem_or_default(o->mem);
+    sonic_bytes_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
     sonic_mirror_options mirror = SONIC_MIRROR_OPTIONS_INIT;
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     sonic_bytes *b;
-    int err;
 
-    if (o->capacity > CAPACITY_MOST || o->capacity > SIZE_MAX / 4 ||
-        o->max_slots > SLOTS_MOST)
+    if (err < 0)
+        return err;
+    if (o.capacity > CAPACITY_MOST || o.capacity > SIZE_MAX / 4 ||
+        o.max_slots > SLOTS_MOST)
         return SONIC_EOPTION;
     b = mem->alloc(sizeof *b, mem->ud);
     if (b == NULL)
         return -ENOMEM;
     *b = (sonic_bytes){
-        .capacity = o->capacity != 0 ? o->capacity : CAPACITY_DEFAULT,
-        .max_slots = o->max_slots != 0 ? o->max_slots : SLOTS_DEFAULT,
+        .capacity = o.capacity != 0 ? o.capacity : CAPACITY_DEFAULT,
+        .max_slots = o.max_slots != 0 ? o.max_slots : SLOTS_DEFAULT,
         .mem = *mem,
     };
     while (size < b->capacity)
         size *= 2;
     b->mask = size - 1;
-    mirror.sys = o->sys;
+    mirror.sys = o.sys;
     mirror.mem = mem;
-    mirror.prefault = o->prefault;
+    mirror.prefault = o.prefault;
     err = sonic_mirror_new(size, &mirror, &b->mirror);
     if (err < 0) {
         mem->free(b, sizeof *b, mem->ud);

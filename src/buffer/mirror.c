@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/pack.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
@@ -115,17 +116,21 @@ int
 sonic_mirror_new(size_t min_size, const sonic_mirror_options *opt,
                  sonic_mirror **out)
 {
-    const sonic_mem *mem = sonic__mem_or_default(opt ? opt->mem : NULL);
-    sonic_mirror *m = mem->alloc(sizeof *m, mem->ud);
-    int err;
+    sonic_mirror_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
+    sonic_mirror *m;
 
+    if (err < 0)
+        return err;
+    m = mem->alloc(sizeof *m, mem->ud);
     if (m == NULL)
         return -ENOMEM;
     memset(m, 0, sizeof *m);
     m->mem = *mem;
-    m->sys = opt && opt->sys ? opt->sys : sonic_sys_kernel();
-    m->huge = opt && opt->huge_pages == SONIC_ON;
-    m->prefault = opt && opt->prefault == SONIC_ON;
+    m->sys = o.sys != NULL ? o.sys : sonic_sys_kernel();
+    m->huge = o.huge_pages == SONIC_ON;
+    m->prefault = o.prefault == SONIC_ON;
     err = map_any(m->sys, min_size, &m->huge, m->prefault, &m->base, &m->size);
     if (err < 0) {
         mem->free(m, sizeof *m, mem->ud);

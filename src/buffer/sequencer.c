@@ -1,6 +1,7 @@
 #include <sonicio/sequencer.h>
 
 #include "base/mem.h"
+#include "base/pack.h"
 #include "buffer/bitset.h"
 
 enum { SPAN_LEAST = 64, SPAN_DEFAULT = 65536, SPAN_MOST = 1 << 24 };
@@ -60,27 +61,27 @@ allocate(sonic_sequencer *s)
 int
 sonic_sequencer_new(const sonic_sequencer_options *opt, sonic_sequencer **out)
 {
-    static const sonic_sequencer_options defaults =
-        SONIC_SEQUENCER_OPTIONS_INIT;
-    const sonic_sequencer_options *o = opt != NULL ? opt : &defaults;
-    const sonic_mem *mem = sonic__mem_or_default(o->mem);
-    size_t span = SPAN_LEAST, want = o->span != 0 ? o->span : SPAN_DEFAULT;
+    sonic_sequencer_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
+    const sonic_mem *mem = sonic__mem_or_default(o.mem);
+    size_t span = SPAN_LEAST, want = o.span != 0 ? o.span : SPAN_DEFAULT;
     sonic_sequencer *s;
-    int err;
 
+    if (err < 0)
+        return err;
     if (want > SPAN_MOST)
         return SONIC_EOPTION;
     while (span < want)
         span *= 2;
-    if (o->max_items > span)
+    if (o.max_items > span)
         return SONIC_EOPTION;
     s = mem->alloc(sizeof *s, mem->ud);
     if (s == NULL)
         return -ENOMEM;
     *s = (sonic_sequencer){
         .mask = span - 1,
-        .max_items = o->max_items != 0 ? o->max_items : span,
-        .max_bytes = o->max_bytes != 0 ? o->max_bytes : BYTES_DEFAULT,
+        .max_items = o.max_items != 0 ? o.max_items : span,
+        .max_bytes = o.max_bytes != 0 ? o.max_bytes : BYTES_DEFAULT,
         .mem = *mem,
     };
     err = allocate(s);

@@ -8,6 +8,8 @@
 
 #include <sys/stat.h>
 
+#include "base/pack.h"
+
 enum { QUEUED_DEFAULT = 1024 };
 
 static void
@@ -204,9 +206,13 @@ sonic__file_make(sonic_io *io, const sonic_file_options *opt, sonic_file **out)
         .close = close_file,
         .destroy = destroy,
     };
-    sonic_file *f = sonic__alloc(io, sizeof *f);
-    int err;
+    sonic_file_options o;
+    sonic_file *f;
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
+    if (err < 0)
+        return err;
+    f = sonic__alloc(io, sizeof *f);
     if (f == NULL)
         return -ENOMEM;
     err = sonic__object_init(io, &f->object, &file_class);
@@ -218,8 +224,8 @@ sonic__file_make(sonic_io *io, const sonic_file_options *opt, sonic_file **out)
     f->finished.tail = &f->finished.head;
     f->idle = true;
     f->max_queued = QUEUED_DEFAULT;
-    if (opt != NULL && opt->max_queued != 0)
-        f->max_queued = opt->max_queued;
+    if (o.max_queued != 0)
+        f->max_queued = o.max_queued;
     *out = f;
     return 0;
 }

@@ -3,6 +3,8 @@
 
 #include <sys/ioctl.h>
 
+#include "base/pack.h"
+
 /* struct epoll_params of <linux/eventpoll.h>, Linux 6.9 */
 struct params {
     uint32_t busy_poll_usecs;
@@ -24,10 +26,14 @@ epoll_of(const sonic_io *io)
 int
 sonic_io_set_busy_poll(sonic_io *io, const sonic_busy_poll *p)
 {
-    struct params k = {.busy_poll_usecs = p->time,
-                       .busy_poll_budget = p->budget,
-                       .prefer_busy_poll = p->prefer == SONIC_ON};
+    sonic_busy_poll o;
+    int err = sonic__options_copy(&o, sizeof o, p);
+    struct params k = {.busy_poll_usecs = o.time,
+                       .busy_poll_budget = o.budget,
+                       .prefer_busy_poll = o.prefer == SONIC_ON};
 
+    if (err < 0)
+        return err;
     if (epoll_of(io) < 0)
         return SONIC_EOPTION;
     return io->sys->ioctl(epoll_of(io), _IOW(IOC_TYPE, SET, struct params), &k,

@@ -5,6 +5,8 @@
 
 #include <sonicio/object.h>
 
+#include "base/pack.h"
+
 enum { FREE_LATER = 1 }; /* base.bits: when the last hold is dropped */
 
 /* What stands in front of the caller's memory.  base.error counts holds. */
@@ -63,9 +65,12 @@ sonic_object_new(sonic_io *io, const sonic_object_class *cls, void **out)
         .destroy = destroy,
     };
     size_t size = sizeof(struct box) + cls->bytes;
-    struct box *b = sonic__alloc(io, size);
-    int err;
+    struct box *b;
+    int err = sonic__options_fit(cls, sizeof *cls);
 
+    if (err < 0)
+        return err;
+    b = sonic__alloc(io, size);
     if (b == NULL)
         return -ENOMEM;
     err = sonic__object_init(io, &b->base, &box_class);

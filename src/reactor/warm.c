@@ -9,6 +9,8 @@
 #include <sonicio/thread.h>
 #include <sonicio/warm.h>
 
+#include "base/pack.h"
+
 #ifndef MCL_ONFAULT
 #define MCL_ONFAULT 4 /* Linux 4.4 */
 #endif
@@ -140,22 +142,24 @@ int
 sonic_warm_path(sonic_io *io, const sonic_warm_options *opt,
                 sonic_warm_report *report)
 {
-    static const sonic_warm_options defaults = SONIC_WARM_OPTIONS_INIT;
-    const sonic_warm_options *o = opt != NULL ? opt : &defaults;
     sonic_warm_report r = {.pin = 1, .lock = 1};
+    sonic_warm_options o;
+    int err = sonic__options_copy(&o, sizeof o, opt);
 
-    if (o->buffers > BUFFERS_MOST || o->blocks > BLOCKS_MOST)
+    if (err < 0)
+        return err;
+    if (o.buffers > BUFFERS_MOST || o.blocks > BLOCKS_MOST)
         return SONIC_EOPTION;
-    if (o->n_cpus > 0)
-        r.pin = sonic_pin_thread(io->sys, o->cpus, o->n_cpus);
-    r.buffers = touch_buffers(
-        io, o->buffers != 0 ? o->buffers : BUFFERS_DEFAULT, &r.buffer_bytes);
-    r.blocks = touch_blocks(io, o->blocks != 0 ? o->blocks : BLOCKS_DEFAULT,
+    if (o.n_cpus > 0)
+        r.pin = sonic_pin_thread(io->sys, o.cpus, o.n_cpus);
+    r.buffers = touch_buffers(io, o.buffers != 0 ? o.buffers : BUFFERS_DEFAULT,
+                              &r.buffer_bytes);
+    r.blocks = touch_blocks(io, o.blocks != 0 ? o.blocks : BLOCKS_DEFAULT,
                             &r.block_bytes);
     r.stack =
-        warm_stack(o->stack != 0 ? o->stack : STACK_DEFAULT, &r.stack_bytes);
-    if (o->lock != SONIC_OFF)
-        r.lock = lock(io->sys, o->lock_all == SONIC_ON);
+        warm_stack(o.stack != 0 ? o.stack : STACK_DEFAULT, &r.stack_bytes);
+    if (o.lock != SONIC_OFF)
+        r.lock = lock(io->sys, o.lock_all == SONIC_ON);
     if (report != NULL)
         *report = r;
     return first_error(&r);

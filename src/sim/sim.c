@@ -6,6 +6,8 @@
 
 #include <sonicio/error.h>
 
+#include "base/pack.h"
+
 enum {
     DEFAULT_BUFFER = 64 * 1024,
     DEFAULT_FD_LIMIT = 1024,
@@ -89,12 +91,10 @@ default_size(size_t *s, size_t otherwise)
 static int
 set_options(sonic_sim_options *to, const sonic_sim_options *from)
 {
-    memset(to, 0, sizeof *to);
-    if (from != NULL && from->size > sizeof *to)
-        return SONIC_EOPTION;
-    if (from != NULL)
-        memcpy(to, from, from->size);
-    to->size = sizeof *to;
+    int err = sonic__options_copy(to, sizeof *to, from);
+
+    if (err < 0)
+        return err;
     default_time(&to->start, SIM_S);
     default_time(&to->call_cost, DEFAULT_CALL_COST);
     default_time(&to->stall, 200 * SIM_MS);
