@@ -40,7 +40,7 @@ on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
 static void
 on_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
 {
-    (void)ws;
+    ck_assert_int_eq(sonic_ws_state(ws), SONIC_WS_TERMINATED);
     ((struct log *)ud)->closes++;
     ((struct log *)ud)->why = *why;
 }

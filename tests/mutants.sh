@@ -66,25 +66,28 @@ list()
     }' "$1"
 }
 
-# one PATH TESTS SECONDS NAME STATE EVENT KIND NEW BECOMES: prints KILLED,
-# SURVIVED or BROKEN, and what it was about.  A mutant that hangs is as good as killed;
-# most turn round and round, so the time of the processor tells it soonest.
+# one PATH TESTS NAME STATE EVENT KIND NEW BECOMES: prints KILLED, SURVIVED or
+# BROKEN, and what it was about.  TESTS are words TEST=SECONDS with + between,
+# of what each takes when nothing is changed.  A mutant that hangs is as good as
+# killed: most turn round and round, which the processor's time tells soonest.
 one()
 {
-    SONIC_FSM_MUTANT=$4/$9
+    SONIC_FSM_MUTANT=$3/$8
     export SONIC_FSM_MUTANT
     verdict=SURVIVED
     for t in $(echo "$2" | tr + ' '); do
+        took=${t#*=}
         # shellcheck disable=SC3045 # every sh here has -c and -t
-        (ulimit -c 0 && ulimit -t "$3" &&
-            exec timeout -k 2 $((60 + 10 * $3)) "./tests/$t") >/dev/null 2>&1
+        (ulimit -c 0 && ulimit -t $((3 + 2 * took)) &&
+            exec timeout -k 2 $((20 + 10 * took)) "./tests/${t%=*}") \
+            >/dev/null 2>&1
         case $? in
         0) ;;
         64) verdict=BROKEN && break ;; # fsm_cover.c: there is no such row
         *) verdict=KILLED && break ;;
         esac
     done
-    echo "$verdict $1 $5 $6 $7 $8"
+    echo "$verdict $1 $4 $5 $6 $7"
 }
 
 if test "${1-}" = --one; then
@@ -112,19 +115,20 @@ for word in $MUTANT_MACHINES; do
     name=$(sed -n 's/^#define FSM_NAME "\(.*\)"$/\1/p' \
         "$top_srcdir/$path.c")
     start=$(date +%s)
+    timed=
     for t in $(echo "$tests" | tr + ' '); do
+        began=$(date +%s)
         if ! "./tests/$t" >"$MUTANT_DIR/log" 2>&1; then
             cat "$MUTANT_DIR/log"
             echo "mutants.sh: tests/$t fails before anything is changed" >&2
             exit 1
         fi
+        timed=$timed${timed:+"+"}$t=$(($(date +%s) - began))
     done
-    took=$(($(date +%s) - start))
-    limit=$((3 + 2 * took)) # seconds of the processor
 
     list "$top_srcdir/$path.def" >"$MUTANT_DIR/list"
     <"$MUTANT_DIR/list" \
-        sed "s|^|$path $tests $limit $name |" | tr '\n' '\0' |
+        sed "s|^|$path $timed $name |" | tr '\n' '\0' |
         xargs -0 -r -n 1 -P "$(nproc 2>/dev/null || echo 1)" \
             sh "$0" --one >"$MUTANT_DIR/results" 2>/dev/null
     while read -r verdict rest; do

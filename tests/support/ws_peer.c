@@ -89,6 +89,7 @@ on_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
     struct ws_log *l = ud;
     char text[32];
 
+    ck_assert_int_eq(sonic_ws_state(ws), SONIC_WS_TERMINATED);
     l->why = *why;
     l->closes++;
     snprintf(text, sizeof text, "%u", why->code);
