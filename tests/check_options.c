@@ -373,7 +373,7 @@ END_TEST
 
 struct versioned {
     size_t size;
-    int a, b;
+    long a, b;
 };
 
 START_TEST(structs_of_other_versions_are_understood)

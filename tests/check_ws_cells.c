@@ -115,6 +115,10 @@ ended(int err, enum sonic_ws_layer layer)
     ck_assert_int_eq(w.log.why.state, layer <= SONIC_WS_LAYER_HANDSHAKE
                                           ? SONIC_WS_HANDSHAKE
                                           : SONIC_WS_OPEN);
+    ck_assert_int_eq(sonic_ws_close(w.client, 1000, NULL), SONIC_ESTATE);
+    ck_assert_int_eq(sonic_ws_state(w.client), SONIC_WS_TERMINATED);
+    sonic_ws_terminate(w.client);
+    ck_assert_int_eq(sonic_ws_state(w.client), SONIC_WS_TERMINATED);
 }
 
 START_TEST(idle_and_closed)
@@ -139,6 +143,67 @@ START_TEST(connecting)
     sonic_ws_terminate(w.client);
     ended(-ECANCELED, SONIC_WS_LAYER_CONNECT);
     ck_assert_int_eq(w.log.why.side, SONIC_WS_US);
+    end();
+}
+END_TEST
+
+START_TEST(upgrading_is_ended)
+{
+    begin(_i);
+    ws_client(&w, &ws_log_handler);
+    ck_assert_int_eq(sonic_ws_state(w.client), SONIC_WS_HANDSHAKE);
+    sonic_ws_terminate(w.client);
+    ended(-ECANCELED, SONIC_WS_LAYER_HANDSHAKE);
+    end();
+}
+END_TEST
+
+/* We close, the peer answers, and only then lets go of the stream. */
+START_TEST(closing)
+{
+    begin(_i);
+    ws_client_open(&w, &ws_log_handler);
+    ck_assert_int_eq(sonic_ws_close(w.client, 1000, NULL), 0);
+    ck_assert_int_eq(sonic_ws_state(w.client), SONIC_WS_CLOSED_BY_US);
+    ws_expect_close(&w, 1000);
+    ws_say_frame(&w, 0x88, "\x03\xe8");
+    for (int i = 0;
+         i < 2000 && sonic_ws_state(w.client) == SONIC_WS_CLOSED_BY_US; i++)
+        sonic_io_run_one_for(w.io, MS);
+    ck_assert_int_eq(sonic_ws_state(w.client), SONIC_WS_CLOSE_ACKED);
+    ck_assert_int_eq(w.log.closes, 0);
+    hang_up();
+    ended(0, SONIC_WS_LAYER_CLOSE);
+    ck_assert(w.log.why.clean);
+    end();
+}
+END_TEST
+
+/* We close, and the peer resets without having read it. */
+START_TEST(closing_is_broken)
+{
+    begin(_i);
+    ws_client_open(&w, &ws_log_handler);
+    ck_assert_int_eq(sonic_ws_close(w.client, 1000, NULL), 0);
+    sonic_io_poll(w.io);
+    hang_up();
+    ended(0, SONIC_WS_LAYER_CLOSE);
+    ck_assert(!w.log.why.clean);
+    end();
+}
+END_TEST
+
+/* The peer breaks the protocol: it is told why, and nothing is clean. */
+START_TEST(violation)
+{
+    begin(_i);
+    ws_client_open(&w, &ws_log_handler);
+    ws_say(&w, "\x83\0", 2);
+    ws_expect_close(&w, 1002);
+    ws_expect_eof(&w);
+    hang_up();
+    ended(SONIC_EWS_OPCODE, SONIC_WS_LAYER_PROTOCOL);
+    ck_assert(!w.log.why.clean);
     end();
 }
 END_TEST
@@ -329,6 +394,10 @@ main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, idle_and_closed, 0, 2);
     tcase_add_loop_test(t, connecting, 0, 2);
+    tcase_add_loop_test(t, upgrading_is_ended, 0, 2);
+    tcase_add_loop_test(t, closing, 0, 2);
+    tcase_add_loop_test(t, closing_is_broken, 0, 2);
+    tcase_add_loop_test(t, violation, 0, 2);
     tcase_add_loop_test(t, connecting_takes_too_long, 0, 2);
     tcase_add_loop_test(t, through_a_proxy, 0, 2);
     tcase_add_loop_test(t, the_proxy_fails, 0, 2);
