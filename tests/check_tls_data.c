@@ -303,6 +303,34 @@ START_TEST(writes_that_never_get_there)
 }
 END_TEST
 
+/* All of it is encrypted and waits below. */
+START_TEST(writes_that_wait_below)
+{
+    enum { SOME = 200 << 10 };
+    struct kit_ends e;
+    struct outcome o = {0};
+    unsigned char *p = calloc(1, SOME);
+    int size = 8192;
+
+    rig_open(&r, 0);
+    kit_connect(&r, &e, 0);
+    setsockopt(sonic_stream_fd(e.client), SOL_SOCKET, SO_SNDBUF, &size,
+               sizeof size);
+    sonic_stream_async_write(e.client, p, SOME, on_outcome, &o);
+    rig_settle(&r);
+    ck_assert_uint_eq(o.calls, 0);
+    if (_i == 0)
+        sonic_stream_close(e.client);
+    else
+        sonic_stream_reset(e.client);
+    RIG_UNTIL(&r, o.calls == 1);
+    ck_assert_int_eq(o.err, -ECANCELED);
+    kit_end(&e);
+    rig_close(&r);
+    free(p);
+}
+END_TEST
+
 /* ---- other ways ------------------------------------------------------- */
 
 /* readv and writev. */
@@ -428,6 +456,7 @@ add_cases(TCase *tc)
     tcase_add_loop_test(tc, writes_wait, 0, 2 * RIG_BACKENDS);
     tcase_add_loop_test(tc, complete_means_gone, 0, 2 * RIG_BACKENDS);
     tcase_add_loop_test(tc, writes_that_never_get_there, 0, 3 * RIG_BACKENDS);
+    tcase_add_loop_test(tc, writes_that_wait_below, 0, 2);
     tcase_add_loop_test(tc, scattered, 0, 2 * RIG_BACKENDS);
     tcase_add_test(tc, not_tls);
     tcase_add_test(tc, damage_is_found);

@@ -61,15 +61,15 @@ close_tls(struct sonic__object *o)
     if (below == NULL)
         return; /* it was never made */
     sonic__tls_disarm(t);
-    if (o->bits2 & SONIC__RESET) {
-        sonic_stream_reset(below);
-    } else {
+    if (!(o->bits2 & SONIC__RESET)) {
         if (!cut) /* else the peer would take it for the end */
             sonic__tls_notify(t);
         sonic_stream_flush(below);
         drop_tickets(t);
     }
     t->position -= sonic_stream_queued(below);
+    if (o->bits2 & SONIC__RESET)
+        sonic_stream_reset(below);
     sonic__tls_kernel_end(t);
     t->below = NULL;
     sonic_stream_free(below);
