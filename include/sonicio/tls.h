@@ -17,6 +17,10 @@
  * into the buffer that sonic_stream_lend shows, or into the reader's memory.
  * What one dispatch writes becomes full records and one system call.
  *
+ * OpenSSL makes the handshake.  When that is over, a server of TLS 1.3 seals
+ * and opens the records itself, with OpenSSL's ciphers: see handover below.
+ * Keys are renewed when the peer asks, and before one has sealed 2^24 records.
+ *
  * With the option ktls, records of TLS 1.3 are sealed and opened by the kernel
  * once the handshake is over, where it can; sonic_tls_ktls tells.
  *
