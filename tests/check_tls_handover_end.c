@@ -108,6 +108,56 @@ START_TEST(an_alert)
 }
 END_TEST
 
+/* What is sealed well and means nothing: both ends have taken the keys, and
+ * the test speaks for the client. */
+START_TEST(nonsense)
+{
+    static const struct {
+        unsigned type;
+        const char *bytes, *ours, *theirs;
+        size_t n;
+    } table[] = {
+        {SONIC__TLS_CHANGE_CIPHER_SPEC, "\1", "bad record type",
+         "the peer says: unexpected_message (alert 10)", 1},
+        {SONIC__TLS_HANDSHAKE, "\1\0\0\1\0", "unexpected handshake message",
+         "the peer says: unexpected_message (alert 10)", 5},
+        {SONIC__TLS_HANDSHAKE, "\x18\0\0\1\7", "bad key update",
+         "the peer says: illegal parameter (alert 47)", 5},
+        {SONIC__TLS_ALERT, "\2", "an alert of another size",
+         "the peer says: decode error (alert 50)", 1},
+    };
+    struct rig r;
+
+    rig_open(&r, 0);
+    kit.mode = KIT_BOTH;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct outcome o = {0}, c = {0};
+        uint8_t record[64], buf[8];
+        size_t size = sonic__tls_sealed_size(table[i].n);
+        struct iovec v = {(void *)(uintptr_t)table[i].bytes, table[i].n},
+                     to[2] = {{record, size}, {NULL, 0}};
+        struct sonic__tls_from from = {&v, 0};
+        struct kit_ends e;
+
+        kit_connect(&r, &e, _i);
+        ck_assert_int_eq(
+            sonic__tls_keys_seal(&sonic__tls_of(e.client)->own->record.out,
+                                 table[i].type, &from, table[i].n, to),
+            0);
+        sonic_stream_async_read(e.server, buf, sizeof buf, on_outcome, &o);
+        sonic_stream_async_read(e.client, buf, sizeof buf, on_outcome, &c);
+        rig_put(sonic_stream_fd(e.client), record, size);
+        RIG_UNTIL(&r, o.calls == 1 && c.calls == 1);
+        ck_assert_int_eq(o.err, SONIC_ETLS_PROTOCOL);
+        ck_assert_str_eq(sonic_tls_reason(e.server), table[i].ours);
+        ck_assert_int_eq(c.err, SONIC_ETLS_ALERT);
+        ck_assert_str_eq(sonic_tls_reason(e.client), table[i].theirs);
+        kit_end(&e);
+    }
+    rig_close(&r);
+}
+END_TEST
+
 /* ---- damage ----------------------------------------------------------- */
 
 /* Bytes of the client's next record, taken from between the two. */
@@ -210,6 +260,7 @@ main(void)
     tcase_add_loop_test(tc, the_server_closes, 0, 2);
     tcase_add_loop_test(tc, truncation, 0, 2);
     tcase_add_test(tc, an_alert);
+    tcase_add_loop_test(tc, nonsense, 0, 2);
     tcase_add_test(tc, damage_at_every_byte);
     tcase_add_test(tc, what_came_before_the_damage);
     suite_add_tcase(suite, tc);
