@@ -149,11 +149,12 @@ sonic__tls_own_seal(struct sonic__tls *t, struct sonic__tls_from *from,
     struct sonic__tls_record *r = &t->own->record;
     size_t size = sonic__tls_sealed_size(len);
     struct iovec to[2];
-    int err = sonic__tls_record_write(r);
+    int err = t->out_error;
 
-    if (err < 0)
+    if (err == 0 && sonic__tls_record_write(r) < 0)
         return t->error = sonic__tls_own_fail(t);
-    err = t->below == NULL ? SONIC_ECLOSED : send_note(t);
+    if (err == 0)
+        err = t->below == NULL ? SONIC_ECLOSED : send_note(t);
     if (err < 0)
         return t->error = err;
     if (find_room(t->below, size, to))
