@@ -106,7 +106,8 @@ sonic__write_advance(sonic_stream *s, size_t n)
     while ((b = q->head) != NULL) {
         size_t k = take_prefix(b, n), m = n - k < b->len ? n - k : b->len;
 
-        b->data += m;
+        if (m > 0) /* data may be NULL where there is nothing of it */
+            b->data += m;
         b->len -= m;
         n -= k + m;
         if (b->len > 0 || b->n_prefix > 0) {
