@@ -174,7 +174,11 @@ typedef struct sonic_ws_reply {
  * makes repetitive messages much smaller, and costs memory of its own per
  * connection and direction, from the first compressed message on.  Without it
  * all connections of an io share one compressor and one decompressor, and one
- * at rest owns nothing.  Bytes for each connection, with zlib 1.2.13:
+ * at rest owns nothing.  A server forbids it to a client in its response; the
+ * clients of Tornado 6.2 and Mojolicious 9.31 do not look for that (RFC 7692
+ * section 7.1.1.2), and are closed with 1007 at their second compressed
+ * message: where they are expected, switch peer_takeover on.
+ * Bytes for each connection, with zlib 1.2.13:
  *
  *   sending    2^(window_bits + 2) + 2^(memory_level + 9) + 6 Ki
  *              (15, 8: 268,208; 12, 5: 38,832; 9, 1: 9,136)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Real programs, written elsewhere, talk to sonicio; and one that misbehaves.
 #
-# usage: run.sh [NAME...]   of: websockets others ws curl nginx browser abuse
-#                           excess tshark; all when none is given
+# usage: run.sh [NAME...]   of: websockets others soup ws curl nginx browser
+#                           abuse excess tshark; all when none is given
 #
 # make check-interop runs it in the build directory, with top_srcdir set.  A
 # program that is not here is skipped, or with CI=true counts as a failure.
@@ -82,6 +82,17 @@ run_others()
     done
 }
 
+run_soup()
+{
+    if ! "$PYTHON" -c 'import gi; gi.require_version("Soup", "3.0")' \
+        2>"$tmp/why"; then
+        missing soup \
+            "install python3-gi gir1.2-soup-3.0: $(tail -n 1 "$tmp/why")"
+        return
+    fi
+    program soup "$PYTHON" -B "$here/soup.py"
+}
+
 run_ws()
 {
     if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
@@ -156,11 +167,12 @@ run_abuse()
     program abuse "$PYTHON" -B "$here/abuse.py"
 }
 
-test $# -gt 0 || set -- websockets others ws curl nginx browser abuse \
+test $# -gt 0 || set -- websockets others soup ws curl nginx browser abuse \
     excess tshark
 for name in "$@"; do
     case $name in
-    websockets | others | ws | curl | nginx | browser | abuse | excess | tshark) ;;
+    websockets | others | soup | ws | curl | nginx) ;;
+    browser | abuse | excess | tshark) ;;
     *) echo "run.sh: there is no $name" >&2 && exit 2 ;;
     esac
 done
