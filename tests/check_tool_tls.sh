@@ -55,6 +55,10 @@ expect "another authority: status" 1 $status
 talk "wss://$address/" --insecure
 expect "insecure: status" 0 $status
 expect_text "insecure: told" "$tmp/err" 'not verified'
+talk "wss://$address/" --insecure --ktls
+expect "ktls: status" 0 $status
+expect "ktls" hello "$(cat "$tmp/out")"
+expect_text "ktls: told" "$tmp/err" '^kTLS: (active|the )'
 talk "ws://$address/"
 expect "without TLS: status" 1 $status
 expect_text "without TLS: advice" "$tmp/err" 'try wss://'

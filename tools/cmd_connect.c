@@ -20,7 +20,8 @@ enum {
     OPT_CACERT,
     OPT_INSECURE,
     OPT_CERT,
-    OPT_KEY
+    OPT_KEY,
+    OPT_KTLS
 };
 
 #define MESSAGE_MAX (UINT64_C(1) << 30)
@@ -55,6 +56,8 @@ static const struct option_row options[] = {
      "everything"},
     {"cert", OPT_CERT, "FILE", "wss: show this certificate to the server"},
     {"key", OPT_KEY, "FILE", "wss: its private key (in the same file)"},
+    {"ktls", OPT_KTLS, NULL,
+     "wss: have the kernel encrypt TLS 1.3, and tell whether it does"},
     {"no-utf8-check", OPT_NO_UTF8, NULL,
      "take text that is not UTF-8, which RFC 6455 forbids"},
     {NULL, 0, NULL, NULL}};
@@ -138,6 +141,9 @@ take(struct args *a, struct talk_options *o, int key)
     case OPT_KEY:
         o->tls.key[0] = a->value;
         o->tls.n_keys = 1;
+        break;
+    case OPT_KTLS:
+        o->tls.ktls = true;
         break;
     case OPT_DEFLATE:
         deflate_on(a, &o->deflate);

@@ -19,6 +19,7 @@ enum {
     OPT_MAX,
     OPT_DEFLATE,
     OPT_CERT,
+    OPT_KTLS,
     OPT_KEY
 };
 
@@ -47,6 +48,7 @@ static const struct option_row options[] = {
      "several times: a client gets that of the name it asks for"},
     {"tls-key", OPT_KEY, "FILE",
      "the private key of each --tls-cert (in the same file)"},
+    {"ktls", OPT_KTLS, NULL, "have the kernel encrypt TLS 1.3, where it can"},
     {"quiet", 'q', NULL, "print no more than the address"},
     {NULL, 0, NULL, NULL}};
 
@@ -110,6 +112,9 @@ parse(struct args *a, struct echo_options *o)
             break;
         case OPT_KEY:
             add_file(a, o->tls.key, &o->tls.n_keys);
+            break;
+        case OPT_KTLS:
+            o->tls.ktls = true;
             break;
         case OPT_DEFLATE:
             deflate_on(a, &o->deflate);

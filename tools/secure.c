@@ -29,6 +29,7 @@ take_certificates(const struct secure_options *from,
     opt->certificates = own;
     opt->n_certificates = from->n_certs;
     opt->key_log_env = SONIC_ON;
+    opt->ktls = from->ktls ? SONIC_ON : SONIC_OFF;
 }
 
 static int

@@ -13,7 +13,7 @@ struct secure_options {
     const char *cert[SECURE_CERTIFICATES], *key[SECURE_CERTIFICATES];
     unsigned n_certs, n_keys;
     const char *cacert;
-    bool insecure;
+    bool insecure, ktls;
 };
 
 /* NULL when the options fit together, else what is wrong. */

@@ -122,6 +122,8 @@ show_doubt(const sonic_stream *stream, const struct talk_options *opt)
         sonic_tls_verify_result(stream) < 0)
         fprintf(stderr, "the server is not verified: %s\n",
                 sonic_tls_reason(stream));
+    if (!opt->quiet && opt->tls.ktls && sonic_stream_is_tls(stream))
+        fprintf(stderr, "kTLS: %s\n", sonic_tls_ktls(stream));
 }
 
 void

@@ -2,6 +2,7 @@
 # Tests of kTLS on a kernel that has it: Debian's, in a virtual machine.
 #
 # usage: run.sh PROGRAM...   of the build directory; make check-ktls runs it
+# Scripts among them are run too; the program sonicio is there for them.
 #
 # The kernel package is fetched with apt-get (or is the file that KTLS_KERNEL
 # names) and unpacked, never installed.  The machine gets its kernel, an
@@ -38,6 +39,7 @@ test "$(uname -m)" = x86_64 || skip "this is no x86_64"
 need qemu-system-x86_64 qemu-system-x86
 need busybox busybox-static
 need cpio cpio
+need openssl openssl
 need dpkg-deb dpkg
 mkdir -p "$work" || exit 1
 
@@ -55,7 +57,7 @@ fetch()
 
 if test -z "${KTLS_KERNEL-}"; then
     ls "$work"/linux-image-*.deb >/dev/null 2>&1 || fetch
-    KTLS_KERNEL=$(ls "$work"/linux-image-*.deb | head -n 1)
+    for KTLS_KERNEL in "$work"/linux-image-*.deb; do :; done
 fi
 kernel=$work/kernel
 test -d "$kernel" || {
@@ -68,12 +70,14 @@ modules=lib/modules/$release
 
 # ---- the file system -----------------------------------------------------
 
-# library FILE: with the path that the dynamic linker looks for
+# library FILE: where the dynamic linker looks for it
 library()
 {
-    test -e "$root$1" || {
-        mkdir -p "$root${1%/*}" && cp -L "$1" "$root$1"
-    }
+    case $1 in
+    */ld-linux*) to=$root$1 ;; # by the path that programs know
+    *) to=$root/lib/${1##*/} ;;
+    esac
+    test -e "$to" || { mkdir -p "${to%/*}" && cp -L "$1" "$to"; }
 }
 
 rm -rf "$root"
@@ -97,24 +101,33 @@ cp "$kernel/$modules"/modules.builtin* "$kernel/$modules/modules.order" \
 busybox depmod -b "$root" "$release" || fail "depmod"
 
 for program; do
+    case $program in
+    *.sh)
+        cp "$program" "$root/tests/" && continue
+        exit 1
+        ;;
+    */sonicio) into=bin ;;
+    *) into=tests ;;
+    esac
     # What libtool makes of a program runs the one in .libs.
     real=${program%/*}/.libs/${program##*/}
     test -x "$real" || real=$program
     test -x "$real" || fail "$program was not built"
-    cp "$real" "$root/tests/${program##*/}"
+    cp "$real" "$root/$into/${program##*/}"
     LD_LIBRARY_PATH=${LD_LIBRARY_PATH-}:$PWD/.libs ldd "$real" |
         sed -n 's/.* => \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) .*/\1/p' \
             >"$work/libraries"
     while read -r file; do
-        library "$file"
-        echo "${file%/*}"
-    done <"$work/libraries" >>"$work/paths"
+        library "$file" || exit 1
+    done <"$work/libraries"
 done
-paths=$(sort -u "$work/paths" | tr '\n' ':')
-rm -f "$work/paths"
 
-sed "s|@paths@|$paths|" "$here/init.in" >"$root/init" && chmod +x "$root/init"
-# What runs beside the programs, if anything: see init.in.
+cp "$here/init" "$root/init" && chmod +x "$root/init" || exit 1
+# For echo.sh.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -keyout "$root/tests/key.pem" -out "$root/tests/cert.pem" -days 2 \
+    -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    2>"$work/openssl.log" || fail "openssl: $(tail -n 1 "$work/openssl.log")"
 (cd "$root" && find . | cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) \
     >"$work/initrd" || fail "cpio"
 
