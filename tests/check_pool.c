@@ -135,10 +135,110 @@ START_TEST(spare_ones_are_few)
         m[i] = lend(&r, 16 << 20);
     for (int i = 0; i < 5; i++)
         sonic__pool_return(&r.p, m[i]);
-    ck_assert_uint_eq(r.p.spare_bytes, 64 << 20);
+    ck_assert_uint_eq(r.p.large_bytes, 64 << 20);
     ck_assert_uint_eq(r.p.bytes, 64 << 20);
     ck_assert_uint_eq(r.p.count, 4);
     close_pool(&r);
+}
+END_TEST
+
+enum { MIB = 1 << 20, AT_ONCE = 40 };
+
+static void
+lend_and_return(struct pool_rig *r, int n, size_t size)
+{
+    struct sonic_mirror *m[AT_ONCE];
+
+    for (int i = 0; i < n; i++)
+        m[i] = lend(r, size);
+    for (int i = 0; i < n; i++)
+        sonic__pool_return(&r->p, m[i]);
+}
+
+/* Large ones that were spare all the time since the last trim go; of two that
+ * one is in use now and then, that one stays. */
+START_TEST(idle_ones_go)
+{
+    struct pool_rig r;
+    struct sonic_mirror *warm;
+
+    open_pool(&r, SIZE_MAX);
+    lend_and_return(&r, 2, 16 * MIB);
+    lend_and_return(&r, 3, MIB);
+    ck_assert(sonic__pool_trim(&r.p));
+    ck_assert_uint_eq(r.p.bytes, 35 * MIB);
+    for (int i = 0; i < 5; i++) {
+        warm = r.p.spare[8];
+        lend_and_return(&r, 1, 16 * MIB);
+        ck_assert(sonic__pool_trim(&r.p));
+        ck_assert_uint_eq(r.p.bytes, 16 * MIB);
+        ck_assert_ptr_eq(r.p.spare[8], warm);
+    }
+    ck_assert(!sonic__pool_trim(&r.p)); /* nobody used it since */
+    ck_assert_uint_eq(r.p.bytes, 0);
+    ck_assert_uint_eq(r.p.large_bytes, 0);
+    close_pool(&r);
+}
+END_TEST
+
+/* Of the usual size 1 MiB stays, and as many as are in use at a time. */
+START_TEST(usual_ones_stay)
+{
+    struct pool_rig r;
+    unsigned long calls;
+
+    open_pool(&r, SIZE_MAX);
+    lend_and_return(&r, AT_ONCE, 0);
+    ck_assert(sonic__pool_trim(&r.p));
+    calls = hook_all_calls(&r.h);
+    for (int i = 0; i < 5; i++) {
+        lend_and_return(&r, AT_ONCE - MIB / BASE, 0);
+        ck_assert(sonic__pool_trim(&r.p));
+        ck_assert_uint_eq(r.p.bytes, AT_ONCE * BASE);
+    }
+    ck_assert_uint_eq(hook_all_calls(&r.h), calls);
+    ck_assert(!sonic__pool_trim(&r.p));
+    ck_assert_uint_eq(r.p.bytes, MIB);
+    ck_assert_uint_eq(r.p.spare_bytes, MIB);
+    ck_assert(!sonic__pool_trim(&r.p));
+    ck_assert_uint_eq(r.p.bytes, MIB);
+    close_pool(&r);
+}
+END_TEST
+
+/* The loop does it, and it is no work that keeps a loop running. */
+START_TEST(the_loop_lets_go)
+{
+    static const int64_t ms = 1000000;
+    sonic_io_options opt = SONIC_IO_OPTIONS_INIT;
+    sonic_io_stats stats;
+    sonic_mirror *m[8];
+    sonic_io *io;
+
+    opt.backend = _i == 0 ? SONIC_BACKEND_EPOLL : SONIC_BACKEND_POLL;
+    opt.buffer_idle = -1;
+    ck_assert_int_eq(sonic_io_new(&io, &opt), SONIC_EOPTION);
+    opt.buffer_idle = 5 * ms;
+    ck_assert_int_eq(sonic_io_new(&io, &opt), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 8; i++)
+            ck_assert_int_eq(sonic_io_borrow(io, i < 2 ? 16 * MIB : 1, &m[i]),
+                             0);
+        for (int i = 0; i < 8; i++)
+            sonic_io_give_back(io, m[i]);
+        sonic_io_get_stats(io, &stats);
+        ck_assert_uint_gt(stats.buffer_bytes, 32 * MIB);
+        ck_assert_int_ge(sonic_io_run(io), 0); /* which returns */
+        sonic_io_work_begin(io);
+        for (int i = 0; i < 100 && stats.buffer_bytes > MIB; i++) {
+            ck_assert_int_eq(sonic_io_run_for(io, 20 * ms), -ETIMEDOUT);
+            sonic_io_get_stats(io, &stats);
+        }
+        sonic_io_work_end(io);
+        ck_assert_uint_eq(stats.buffer_bytes, MIB);
+    }
+    ck_assert_int_eq(sonic_io_next_deadline(io), INT64_MAX);
+    sonic_io_free(io);
 }
 END_TEST
 
@@ -262,6 +362,9 @@ main(void)
     tcase_add_test(tc, size_classes);
     tcase_add_test(tc, limit);
     tcase_add_test(tc, spare_ones_are_few);
+    tcase_add_test(tc, idle_ones_go);
+    tcase_add_test(tc, usual_ones_stay);
+    tcase_add_loop_test(tc, the_loop_lets_go, 0, 2);
     tcase_add_test(tc, pinned);
     tcase_add_test(tc, lending_fails);
     suite_add_tcase(suite, tc);

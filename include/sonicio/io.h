@@ -40,6 +40,11 @@ typedef struct sonic_io_options {
     enum sonic_switch prefault;   /* touch buffers when they are made */
     enum sonic_switch huge_pages; /* ask for them; used where granted */
     unsigned busy_poll_us;        /* SO_BUSY_POLL on sockets; 0: not set */
+    int64_t buffer_idle; /* ns; default 1 s.  Buffers that were not in use all
+                            that time, or up to twice as long, go back to the
+                            system, by the loop: all but 1 MiB of those of
+                            buffer_size.  At no time are more than 64 MiB kept
+                            for later */
 } sonic_io_options;
 
 #define SONIC_IO_OPTIONS_INIT                                                  \

@@ -6,17 +6,66 @@ static const uint32_t block_size[SONIC__BLOCK_CLASSES] = {0, 512, 2048, 8192,
                                                           SONIC__BLOCK_LARGEST};
 enum { BLOCKS_KEPT = 2 << 20 }; /* bytes of spare blocks per size */
 
+/* One buffer, if that is more. */
+static size_t
+floor_of(const struct sonic__pool *p)
+{
+    return p->base_size > SONIC__POOL_FLOOR ? p->base_size : SONIC__POOL_FLOOR;
+}
+
+static void
+least(unsigned *n, unsigned value)
+{
+    if (value < *n)
+        *n = value;
+}
+
 static struct sonic_mirror *
 take_spare(struct sonic__pool *p, unsigned order)
 {
     struct sonic_mirror *m = p->spare[order];
 
-    if (m != NULL) {
-        p->spare[order] = m->next;
-        p->spare_bytes -= m->size;
-        p->lent++;
+    if (m == NULL)
+        return NULL;
+    p->spare[order] = m->next;
+    p->lent++;
+    if (order > 0) {
+        p->large_bytes -= m->size;
+        least(&p->n_idle[order], --p->n_spare[order]);
+        return m;
     }
+    p->spare_bytes -= m->size;
+    if (p->spare_bytes < p->idle_bytes)
+        p->idle_bytes = p->spare_bytes;
     return m;
+}
+
+static void
+put_spare(struct sonic__pool *p, struct sonic_mirror *m)
+{
+    m->next = p->spare[m->order];
+    p->spare[m->order] = m;
+    if (m->order == 0) {
+        p->spare_bytes += m->size;
+    } else {
+        p->large_bytes += m->size;
+        p->n_spare[m->order]++;
+    }
+}
+
+/* Is more spare than what stays in any case? */
+static bool
+has_more(const struct sonic__pool *p)
+{
+    return p->large_bytes > 0 || p->spare_bytes > floor_of(p);
+}
+
+static void
+unmap(struct sonic__pool *p, struct sonic_mirror *m)
+{
+    p->count--;
+    p->bytes -= m->size;
+    sonic_mirror_free(m);
 }
 
 /* Unmap spare buffers until `need` more bytes fit below the limit. */
@@ -28,9 +77,7 @@ make_room(struct sonic__pool *p, size_t need)
             struct sonic_mirror *m = take_spare(p, (unsigned)i);
 
             p->lent--;
-            p->count--;
-            p->bytes -= m->size;
-            sonic_mirror_free(m);
+            unmap(p, m);
         }
 }
 
@@ -92,15 +139,59 @@ sonic__pool_return_slow(struct sonic__pool *p, struct sonic_mirror *m)
     }
     m->orphan = false;
     p->lent--;
-    if (p->spare_bytes + m->size <= SONIC__POOL_KEEP) {
-        m->next = p->spare[m->order];
-        p->spare[m->order] = m;
-        p->spare_bytes += m->size;
+    if (p->spare_bytes + p->large_bytes + m->size > SONIC__POOL_KEEP) {
+        unmap(p, m);
         return;
     }
-    p->count--;
-    p->bytes -= m->size;
-    sonic_mirror_free(m);
+    put_spare(p, m);
+    if (p->watch != NULL && p->unwatched != SONIC__POOL_KEEP && has_more(p)) {
+        p->unwatched = SONIC__POOL_KEEP;
+        p->watch(p);
+    }
+}
+
+/* The last n of a list: those used last stay, for they are warm. */
+static void
+drop_last(struct sonic__pool *p, unsigned order, size_t n)
+{
+    struct sonic_mirror *m, **at = &p->spare[order];
+    size_t all = 0;
+
+    for (m = *at; m != NULL; m = m->next)
+        all++;
+    for (; all > n; all--)
+        at = &(*at)->next;
+    m = *at;
+    *at = NULL;
+    while (m != NULL) {
+        struct sonic_mirror *next = m->next;
+
+        if (order == 0) {
+            p->spare_bytes -= m->size;
+        } else {
+            p->large_bytes -= m->size;
+            p->n_spare[order]--;
+        }
+        unmap(p, m);
+        m = next;
+    }
+}
+
+bool
+sonic__pool_trim(struct sonic__pool *p)
+{
+    size_t idle =
+        p->idle_bytes < p->spare_bytes ? p->idle_bytes : p->spare_bytes;
+
+    for (unsigned i = SONIC__POOL_ORDERS - 1; i > 0; i--) {
+        drop_last(p, i, p->n_idle[i]);
+        p->n_idle[i] = p->n_spare[i];
+    }
+    if (idle > floor_of(p))
+        drop_last(p, 0, (idle - floor_of(p)) / p->spare[0]->size);
+    p->idle_bytes = p->spare_bytes;
+    p->unwatched = has_more(p) ? SONIC__POOL_KEEP : floor_of(p);
+    return has_more(p);
 }
 
 void

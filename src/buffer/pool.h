@@ -16,6 +16,7 @@
 enum {
     SONIC__POOL_ORDERS = 20,     /* buffer_size << 19 at most */
     SONIC__POOL_KEEP = 64 << 20, /* bytes of spare buffers kept mapped */
+    SONIC__POOL_FLOOR = 1 << 20, /* bytes of order 0 that are, idle or not */
     SONIC__POOL_HELD = 64,       /* lent ones from which remainders move out */
     SONIC__BLOCK_CLASSES = 5,    /* 0, 512, 2 Ki, 8 Ki, 32 Ki bytes of room */
     SONIC__BLOCK_LARGEST = 32 * 1024
@@ -74,7 +75,16 @@ struct sonic__pool {
     size_t bytes, count, lent;
     enum sonic_switch prefault, huge_pages;
     struct sonic_mirror *spare[SONIC__POOL_ORDERS];
-    size_t spare_bytes;
+    size_t spare_bytes; /* of order 0 ... */
+    size_t large_bytes; /* ... and of the others */
+    /* The least that was spare since the last trim: bytes of order 0, buffers
+     * of each of the others. */
+    size_t idle_bytes;
+    unsigned n_spare[SONIC__POOL_ORDERS], n_idle[SONIC__POOL_ORDERS];
+    /* With so many spare bytes a buffer comes back by the longer way: where
+     * nobody watches them, watch is called, and sonic__pool_trim in a while. */
+    size_t unwatched;
+    void (*watch)(struct sonic__pool *p); /* may be NULL */
     struct sonic__block *blocks[SONIC__BLOCK_CLASSES];
     unsigned n_blocks[SONIC__BLOCK_CLASSES]; /* on the free lists */
 };
@@ -96,6 +106,8 @@ sonic__pool_lend(struct sonic__pool *p, size_t min_size,
         return sonic__pool_lend_slow(p, min_size, out);
     p->spare[0] = m->next;
     p->spare_bytes -= m->size;
+    if (p->spare_bytes < p->idle_bytes)
+        p->idle_bytes = p->spare_bytes;
     p->lent++;
     *out = m;
     return 0;
@@ -108,7 +120,8 @@ bool sonic__pool_has(const struct sonic__pool *p, size_t min_size);
 static inline void
 sonic__pool_return(struct sonic__pool *p, struct sonic_mirror *m)
 {
-    if (m->order != 0 || m->pins != 0 || p->spare_bytes >= SONIC__POOL_KEEP) {
+    if (m->order != 0 || m->pins != 0 ||
+        p->spare_bytes + p->large_bytes >= p->unwatched) {
         sonic__pool_return_slow(p, m);
         return;
     }
@@ -118,6 +131,10 @@ sonic__pool_return(struct sonic__pool *p, struct sonic_mirror *m)
     p->spare_bytes += m->size;
     p->lent--;
 }
+
+/* sonic__pool_trim - what was not in use since the last call is unmapped, but
+ * for the floor.  Is it to be called again? */
+bool sonic__pool_trim(struct sonic__pool *p);
 
 /* A chunk points into m: it stays until sonic__pool_unpin. */
 void sonic__pool_unpin(struct sonic__pool *p, struct sonic_mirror *m);

@@ -9,6 +9,7 @@
 
 enum { BATCH = 256, BATCH_MAX = 4096, BUDGET = 16 };
 #define BUFFER_SIZE ((size_t)256 << 10)
+#define BUFFER_IDLE (INT64_C(1000) * 1000 * 1000)
 #define BUFFER_LIMIT ((size_t)4 << 30)
 
 /* In the order of preference; NULL where configure left one out. */
@@ -45,7 +46,8 @@ choose_backend(enum sonic_backend want, const struct sonic__backend **out)
 static int
 set_options(sonic_io *io, const sonic_io_options *opt)
 {
-    if (opt->batch > BATCH_MAX || opt->buffer_size > BUFFER_LIMIT)
+    if (opt->batch > BATCH_MAX || opt->buffer_size > BUFFER_LIMIT ||
+        opt->buffer_idle < 0 || opt->buffer_idle > INT64_MAX / 4)
         return SONIC_EOPTION;
     io->batch = opt->batch != 0 ? opt->batch : BATCH;
     io->budget = opt->budget != 0 ? opt->budget : BUDGET;
@@ -56,6 +58,7 @@ set_options(sonic_io *io, const sonic_io_options *opt)
     io->pool.limit = opt->buffer_limit ? opt->buffer_limit : BUFFER_LIMIT;
     io->pool.prefault = opt->prefault;
     io->pool.huge_pages = opt->huge_pages;
+    io->buffer_idle = opt->buffer_idle != 0 ? opt->buffer_idle : BUFFER_IDLE;
     return choose_backend(opt->backend, &io->backend);
 }
 
@@ -91,7 +94,9 @@ sonic_io_new(sonic_io **out, const sonic_io_options *opt)
     err = io->backend->open(io);
     if (err < 0)
         goto fail_events;
-    err = sonic__door_new(io);
+    err = sonic__spares_init(io);
+    if (err == 0)
+        err = sonic__door_new(io);
     if (err < 0)
         goto fail_backend;
     sonic__random_open(&io->random, io->sys);
@@ -99,6 +104,7 @@ sonic_io_new(sonic_io **out, const sonic_io_options *opt)
     return 0;
 
 fail_backend:
+    sonic__timers_free(io);
     io->backend->close(io);
     sonic__free(io, io->slots, io->slots_cap * sizeof *io->slots);
 fail_events:

@@ -224,6 +224,8 @@ struct sonic_io {
     uint32_t registered;
 
     struct sonic__pool pool;
+    struct sonic__timer spares; /* until its spare buffers are looked at */
+    int64_t buffer_idle;        /* nanoseconds */
     struct sonic__random random;
     struct sonic__door *door;
     struct sonic__workers *workers;
@@ -315,6 +317,9 @@ sonic__now(sonic_io *io)
 {
     return io->now_valid ? io->now : sonic__now_slow(io);
 }
+
+/* spares.c: -ENOMEM */
+int sonic__spares_init(sonic_io *io);
 
 /* timers: a 4-ary heap of absolute deadlines */
 int sonic__timer_init(sonic_io *io, struct sonic__timer *t,
