@@ -21,6 +21,7 @@ struct scan {
     size_t len, at, n; /* a field, or a part, is p[at .. at + n) */
     size_t behind;     /* bytes that end it */
     sa_family_t family;
+    bool failed;
     sonic_proxy_header *out;
 };
 
@@ -413,7 +414,7 @@ act_block(struct scan *s)
 static void
 act_fail(struct scan *s)
 {
-    (void)s;
+    s->failed = true;
 }
 
 static void
@@ -436,7 +437,8 @@ sonic_proxy_header_parse(const void *data, size_t len, sonic_proxy_header *out)
         if (e == MORE)
             return 0;
         fsm_step(&state, (enum fsm_event)e, NULL)->act(&s);
-        if (state == S_FAILED)
+        assert(s.failed == (state == S_FAILED));
+        if (s.failed)
             return SONIC_EPROXY_HEADER;
     }
     return (int)s.at;

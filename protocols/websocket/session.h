@@ -307,7 +307,7 @@ void sonic__ws_weigh_anchor(sonic_ws *ws);
 
 void sonic__ws_connect_kept(sonic_ws *ws, const char *url);
 
-/* keeping.c: of one that is kept */
+/* keep.c: of one that is kept */
 void sonic__ws_keep_opened(sonic_ws *ws);
 void sonic__ws_keep_ended(sonic_ws *ws, const sonic_ws_close_record *why);
 void sonic__ws_keep_settle(sonic_ws *ws); /* on_close has run */
