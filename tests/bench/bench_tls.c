@@ -182,7 +182,6 @@ serve_sonicio(int tell)
 struct server {
     pid_t pid;
     uint16_t port;
-    clockid_t cpu;
 };
 
 static struct server
@@ -205,8 +204,6 @@ start(void (*serve)(int tell))
     if (read(ends[0], &s.port, sizeof s.port) != sizeof s.port)
         kit_die("the server did not start");
     close(ends[0]);
-    if (clock_getcpuclockid(s.pid, &s.cpu) != 0)
-        kit_die("clock_getcpuclockid");
     return s;
 }
 
@@ -215,16 +212,6 @@ stop(const struct server *s)
 {
     kill(s->pid, SIGKILL);
     waitpid(s->pid, NULL, 0);
-}
-
-static double
-cpu_time(const struct server *s)
-{
-    struct timespec t;
-
-    if (clock_gettime(s->cpu, &t) < 0)
-        kit_die("clock_gettime");
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 /* ---- the load --------------------------------------------------------- */
@@ -332,11 +319,11 @@ run(const struct server *s, const struct load *l)
         now = kit_now();
         if (begin == 0 && bursts > 100) { /* it is warm */
             begin = now;
-            cpu = cpu_time(s);
+            cpu = kit_processor(s->pid);
             bursts = 0;
         }
     } while (begin == 0 || now - begin < l->seconds * 1e9);
-    cpu = cpu_time(s) - cpu;
+    cpu = kit_processor(s->pid) - cpu;
     for (unsigned i = 0; i < l->connections; i++)
         hang_up(c[i].ssl);
     close(ep);

@@ -33,13 +33,30 @@ kit_check(int err, const char *what)
     exit(EXIT_FAILURE);
 }
 
-double
-kit_now(void)
+static double
+read_clock(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    if (clock_gettime(clock, &t) < 0)
+        kit_die("clock_gettime");
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+double
+kit_now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+double
+kit_processor(pid_t pid)
+{
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0)
+        kit_die("clock_getcpuclockid");
+    return read_clock(clock);
 }
 
 /* The cores of this process when it was first asked. */

@@ -17,6 +17,9 @@ void kit_check(int err, const char *what);
 /* CLOCK_MONOTONIC in nanoseconds */
 double kit_now(void);
 
+/* Nanoseconds that a process has had of the processors */
+double kit_processor(pid_t pid);
+
 /* Stay on the nth core of those that this process began with.  False when
  * there are fewer than two: then nobody is pinned. */
 bool kit_pin(int nth);
