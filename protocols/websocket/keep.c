@@ -27,8 +27,8 @@ struct sonic__ws_keep {
 };
 
 typedef void fsm_act(struct sonic__ws_keep *k);
-static fsm_act act_note_open, act_pause, act_conclude, act_cancel, act_cut,
-    act_attempt, act_nothing, act_impossible;
+static fsm_act act_note_open, act_pause, act_cancel, act_cut, act_attempt,
+    act_nothing, act_impossible;
 
 #define FSM_NAME "ws-keep"
 #define FSM_DEF "websocket/keep.def"
@@ -134,13 +134,6 @@ act_pause(struct sonic__ws_keep *k)
     k->seen.next = pause > INT64_MAX - now ? INT64_MAX - 1 : now + pause;
     sonic__ws_hold(k->ws);
     sonic_timer_at(k->timer, k->seen.next, on_due, k->ws);
-}
-
-/* Told after on_close, by sonic__ws_keep_settle. */
-static void
-act_conclude(struct sonic__ws_keep *k)
-{
-    k->seen.next = INT64_MAX;
 }
 
 static void
