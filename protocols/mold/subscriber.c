@@ -4,8 +4,8 @@
 #include <sonicio/object.h>
 #include <sonicio/timer.h>
 
-#include "mold/receiver.h"
 #include "base/pack.h"
+#include "mold/receiver.h"
 #include "mold/socket.h"
 
 enum {
