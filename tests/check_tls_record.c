@@ -214,6 +214,7 @@ START_TEST(cells_of_sending)
     w.r.out.seq = w.peer_in.seq = 3;
     ck_assert_int_eq(sonic__tls_record_write(&w.r), 0);
     ck_assert_uint_eq(w.r.state, after[s]);
+    ck_assert_uint_eq(w.r.in.seq, s == ENDED); /* the keys of before */
     if (s == OWING) {
         check_paid();
     } else {
