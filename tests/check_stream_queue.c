@@ -7,6 +7,48 @@
 
 enum { BIG = 1 << 20 };
 
+/* ---- order ------------------------------------------------------------ */
+
+enum { STREAMS = 5 };
+static int sent[STREAMS], n_sent;
+
+static ssize_t
+note_send(int fd, const void *buf, size_t len, int flags, void *ud)
+{
+    ck_assert_int_lt(n_sent, STREAMS);
+    sent[n_sent++] = fd;
+    return sonic_sys_kernel()->send(fd, buf, len, flags, ud);
+}
+
+/* What is sent outside a dispatch goes out in the order in which the streams
+ * began to send; one that is gone by then is left out. */
+START_TEST(first_come_first_served)
+{
+    struct rig r;
+    sonic_sys sys = *sonic_sys_kernel();
+    sonic_stream *s[STREAMS];
+    int peer[STREAMS];
+
+    sys.send = note_send;
+    rig_open(&r, _i);
+    r.hook.below = &sys;
+    n_sent = 0;
+    for (int i = 0; i < STREAMS; i++)
+        s[i] = rig_stream(&r, &peer[i]);
+    for (int i = 0; i < 2 * STREAMS; i++)
+        ck_assert_int_eq(sonic_stream_send(s[i % STREAMS], "x", 1), 0);
+    sonic_stream_reset(s[STREAMS - 1]);
+    sonic_stream_free(s[STREAMS - 1]);
+    rig_settle(&r);
+    ck_assert_int_eq(n_sent, STREAMS - 1);
+    for (int i = 0; i < n_sent; i++)
+        ck_assert_int_eq(sent[i], sonic_stream_fd(s[i]));
+    for (int i = 0; i < STREAMS; i++)
+        close(peer[i]);
+    rig_close(&r);
+}
+END_TEST
+
 /* ---- marks and limit -------------------------------------------------- */
 
 START_TEST(marks_are_checked)
@@ -293,6 +335,7 @@ main(void)
     Suite *suite = suite_create("stream_queue");
     TCase *tc = tcase_create("marks");
 
+    rig_add(tc, first_come_first_served);
     rig_add(tc, marks_are_checked);
     rig_add(tc, one_drain_a_crossing);
     rig_add(tc, limit_holds_behind_a_large_write);

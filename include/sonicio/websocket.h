@@ -349,6 +349,7 @@ typedef void sonic_ws_drain_fn(sonic_ws_server *server, int err,
  *
  * Stops listening, answers handshakes under way with 503, closes every
  * connection with 1001, and after `timeout` resets what is left.
+ *   cb  not NULL
  * ERRORS, given to cb: -EBUSY, -ECANCELED. */
 SONIC_API void sonic_ws_server_async_drain(sonic_ws_server *server,
                                            int64_t timeout,

@@ -317,6 +317,7 @@ flush_list(sonic_io *io)
     sonic_stream *s = io->dirty;
 
     io->dirty = NULL;
+    io->dirty_tail = &io->dirty;
     while (s != NULL) {
         sonic_stream *next = s->wq->next.dirty;
 
@@ -389,6 +390,8 @@ unlist(sonic_stream *s)
     while (*p != s)
         p = &(*p)->wq->next.dirty;
     *p = s->wq->next.dirty;
+    if (*p == NULL)
+        s->object.io->dirty_tail = p;
     s->object.bits2 &= (uint8_t)~SONIC__WRITE_LISTED;
 }
 

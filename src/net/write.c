@@ -107,8 +107,9 @@ mark_dirty(sonic_stream *s)
     if ((busy & SONIC__WRITE_LISTED) || (io->dispatching == s && busy == 0))
         return;
     s->object.bits2 |= SONIC__WRITE_LISTED;
-    s->wq->next.dirty = io->dirty;
-    io->dirty = s;
+    s->wq->next.dirty = NULL;
+    *io->dirty_tail = s;
+    io->dirty_tail = &s->wq->next.dirty;
     io->besides = true;
 }
 

@@ -82,6 +82,7 @@ sonic_io_new(sonic_io **out, const sonic_io_options *opt)
     io->slots_free = UINT32_MAX;
     io->queue.tail = &io->queue.head;
     io->due_tail = &io->due;
+    io->dirty_tail = &io->dirty;
     io->dirty_udp_tail = &io->dirty_udp;
     io->allowed = UINT64_MAX;
     err = set_options(io, &o);

@@ -189,9 +189,9 @@ struct sonic_io {
     struct sonic__post *posts; /* taken from the door, oldest first */
     struct sonic__post *used_posts;
     unsigned used_n, used_shard;
-    struct sonic__object *taken;      /* queue of this cycle */
-    struct sonic__queue queue;        /* queue of the next one */
-    struct sonic_stream *dirty;       /* have unsent bytes to flush */
+    struct sonic__object *taken;              /* queue of this cycle */
+    struct sonic__queue queue;                /* queue of the next one */
+    struct sonic_stream *dirty, **dirty_tail; /* have bytes to flush */
     struct sonic_stream *dispatching; /* flushed when its dispatch ends */
     struct sonic__wq *spare_wq;       /* write queues not in use */
     struct sonic_shared *shared;      /* all that is held */
