@@ -114,7 +114,6 @@ mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
     __m256i r = _mm256_set1_epi32((int)sonic__ws_key_rotate(key, n));
     __m256i last = _mm256_xor_si256(load256(src + n - 32), r);
     __m256i seen = last;
-    size_t i = 0;
 
     if (n <= 64) { /* two vectors, however they overlap */
         __m256i first = _mm256_xor_si256(load256(src), k);
@@ -123,18 +122,21 @@ mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
         store256(dst + n - 32, last);
         return _mm256_or_si256(first, last);
     }
-    for (; i + 256 <= n; i += 256) {
-        seen = _mm256_or_si256(seen, mask_128(dst + i, src + i, k));
-        seen = _mm256_or_si256(seen, mask_128(dst + i + 128, src + i + 128, k));
+    for (size_t i = n / 256; i > 0; i--, dst += 256, src += 256) {
+        seen = _mm256_or_si256(seen, mask_128(dst, src, k));
+        seen = _mm256_or_si256(seen, mask_128(dst + 128, src + 128, k));
     }
-    if (i + 128 <= n) {
-        seen = _mm256_or_si256(seen, mask_128(dst + i, src + i, k));
-        i += 128;
+    n %= 256;
+    if (n == 0)
+        return seen; /* the last vector was one of these */
+    if (n >= 128) {
+        seen = _mm256_or_si256(seen, mask_128(dst, src, k));
+        n -= 128, dst += 128, src += 128;
     }
-    for (; i + 32 < n; i += 32) {
-        __m256i a = _mm256_xor_si256(load256(src + i), k);
+    for (; n > 32; n -= 32, dst += 32, src += 32) {
+        __m256i a = _mm256_xor_si256(load256(src), k);
 
-        store256(dst + i, a);
+        store256(dst, a);
         seen = _mm256_or_si256(seen, a);
     }
     store256(dst + n - 32, last);

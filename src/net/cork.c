@@ -94,7 +94,7 @@ sonic_stream_refer(sonic_stream *s, const void *buf, size_t len)
         p->from = io->cork_base;
         p->bytes = 0;
     }
-    if (p->n + 3 > SONIC__CORK_PARTS || len > REFERRED_MAX - p->bytes)
+    if (p->n > SONIC__CORK_PARTS - 3 || len > REFERRED_MAX - p->bytes)
         return false;
     close_part(io);
     p->v[p->n++] = (struct iovec){(void *)(uintptr_t)buf, len};
