@@ -165,7 +165,7 @@ START_TEST(of_a_balancer)
     ck_assert_str_eq(seen.then, "192.0.2.1:443");
     /* others come and go, and it is still its own */
     for (int i = 0; i < 40; i++)
-        expect(V1 REQUEST + (i & 1), /* every other one begins with "ROXY" */
+        expect(&(V1 REQUEST)[i & 1], /* every other one begins with "ROXY" */
                i & 1 ? "" : "HTTP/1.1 101 Switching Protocols");
     RIG_UNTIL(&r, seen.closes == 20);
     rig_put(fd, "\x81\x80\0\0\0\0", 6);
@@ -279,7 +279,7 @@ START_TEST(there_is_a_limit)
         rig_settle(&r);
     }
     ck_assert_str_eq(answer(fd[2]), ""); /* two wait already */
-    rig_put(fd[0], V1 REQUEST + 5, sizeof V1 REQUEST - 6);
+    rig_put(fd[0], &(V1 REQUEST)[5], sizeof V1 REQUEST - 6);
     ck_assert_str_eq(answer(fd[0]), "HTTP/1.1 101 Switching Protocols");
     for (int i = 0; i < 3; i++)
         close(fd[i]);
