@@ -163,6 +163,16 @@ build(void)
     }
 }
 
+/* What a frame cannot take less than: its payload, copied. */
+static void
+copy(void)
+{
+    for (int i = 0; i < BATCH; i++) {
+        memcpy(frame, payload, frame_size);
+        __asm__ volatile("" ::: "memory");
+    }
+}
+
 static void
 build_frames(bool quick)
 {
@@ -182,6 +192,7 @@ build_frames(bool quick)
         frame_size = cases[i].size;
         kit_row(&(struct kit_row){.what = cases[i].what,
                                   .measured = best(build, BATCH, quick),
+                                  .floor = best(copy, BATCH, quick),
                                   .must = cases[i].must,
                                   .rule = KIT_AT_MOST});
     }
