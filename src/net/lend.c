@@ -91,7 +91,8 @@ is_usual(const sonic_stream *s, const sonic_io *io)
            s->rd.len == 1 && io->cork_base != NULL && io->pool.spare[0] != NULL;
 }
 
-/* As sonic__read_count, where is_usual: nothing but READ and WRITE is set. */
+/* As sonic__read_judge of some bytes, where is_usual: nothing but READ and
+ * WRITE is set. */
 static SONIC__INLINE void
 count(sonic_stream *s, sonic_io *io, size_t n, size_t asked, bool tcp)
 {

@@ -170,11 +170,14 @@ sonic__read_judge(sonic_stream *s, ssize_t n, size_t asked)
 {
     struct sonic__object *o = &s->object;
 
+    o->io->stats.reads++;
     if (n > 0) {
-        sonic__read_count(s, (size_t)n, asked);
+        o->io->stats.bytes_in += (size_t)n;
+        if ((size_t)n < asked && sonic__stream_class(s)->short_is_dry &&
+            !(o->ready & SONIC__HUP))
+            sonic__await(o, SONIC__READ);
         return n;
     }
-    o->io->stats.reads++;
     if (n == 0) {
         o->bits |= SONIC__READ_EOF;
         return SONIC_EOF;

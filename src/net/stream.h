@@ -218,18 +218,6 @@ void sonic__drain_abandon(sonic_stream *s);
 /* read.c, lend.c */
 void sonic__read_run(sonic_stream *s);
 void sonic__read_start(sonic_stream *s);
-/* A read brought n of the bytes that were asked for, n > 0. */
-static inline void
-sonic__read_count(sonic_stream *s, size_t n, size_t asked)
-{
-    struct sonic__object *o = &s->object;
-
-    o->io->stats.reads++;
-    o->io->stats.bytes_in += n;
-    if (n < asked && sonic__stream_class(s)->short_is_dry &&
-        !(o->ready & SONIC__HUP))
-        sonic__await(o, SONIC__READ);
-}
 ssize_t sonic__read_judge(sonic_stream *s, ssize_t n, size_t asked);
 void sonic__read_complete(sonic_stream *s, int err, size_t n);
 void sonic__read_settle(sonic_stream *s);
