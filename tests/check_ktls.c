@@ -147,16 +147,6 @@ START_TEST(copies_nothing)
 }
 END_TEST
 
-static void
-on_echo(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
-{
-    if (err < 0)
-        return;
-    ck_assert_int_ge(sonic_stream_send(s, data, len), 0);
-    sonic_stream_consume(s, len);
-    sonic_stream_lend(s, 1, 0, on_echo, ud);
-}
-
 START_TEST(allocates_nothing)
 {
     struct kit_ends e;
@@ -165,7 +155,7 @@ START_TEST(allocates_nothing)
 
     ktls_open(&r, _i);
     ktls_connect(&r, &e, NULL);
-    sonic_stream_lend(e.server, 1, 0, on_echo, NULL);
+    sonic_stream_lend(e.server, 1, 0, rig_echo, NULL);
     for (int round = 0; round < 40; round++) {
         struct outcome o = {0};
 

@@ -8,15 +8,6 @@
 
 enum { BIG = 100 * 1024 };
 
-static sonic_io_stats
-stats_of(const struct rig *r)
-{
-    sonic_io_stats s;
-
-    sonic_io_get_stats(r->io, &s);
-    return s;
-}
-
 /* What the lend callbacks of a test share. */
 struct dispatch {
     struct rig *r;
@@ -106,8 +97,8 @@ START_TEST(small_ones_leave_together)
     rig_open(&r, _i);
     dispatch(&r, &peer, &d, 10);
     expect(peer, "one two three four five");
-    ck_assert_uint_eq(stats_of(&r).writes, 1);
-    ck_assert_uint_eq(stats_of(&r).bytes_out, 23);
+    ck_assert_uint_eq(rig_stats(&r).writes, 1);
+    ck_assert_uint_eq(rig_stats(&r).bytes_out, 23);
     ck_assert_ptr_null(sonic_io_cork(r.io)->stream); /* outside: no room */
     close(peer);
     rig_close(&r);
@@ -206,7 +197,7 @@ START_TEST(the_system_takes_a_part)
     RIG_UNTIL(&r, sonic_stream_queued(s) == 0);
     rig_get(fd[1], &end, 1);
     ck_assert_int_eq(end, '>');
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     close(fd[1]);
     rig_close(&r);
 }
@@ -375,7 +366,7 @@ lend_again(int index, struct again *a)
         RIG_UNTIL(&r, a->at == (i + 1) * sizeof part);
         ck_assert_uint_eq(sonic_io_pending(r.io), 1);
         ck_assert_uint_eq(sonic_stream_buffered(s), 0);
-        ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+        ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     }
     close(peer);
     RIG_UNTIL(&r, a->err != 0);

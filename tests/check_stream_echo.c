@@ -9,15 +9,6 @@
 #include "net/stream.h"
 #include "support/rig.h"
 
-static sonic_io_stats
-stats_of(const struct rig *r)
-{
-    sonic_io_stats s;
-
-    sonic_io_get_stats(r->io, &s);
-    return s;
-}
-
 struct echo {
     size_t bytes;   /* echoed */
     unsigned parts; /* sends for each lend, 0 is 1 */
@@ -157,7 +148,7 @@ START_TEST(idle_streams)
         sonic_stream_lend(s[i], 1, 0, on_echo, &e);
         one_message(&r, peer[i], &e, i);
     }
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     ck_assert_uint_le((atomic_load(&r.hook.bytes) - before) / (STREAMS - 1),
                       112 + 2 * sizeof(struct sonic__slot) +
                           2 * sizeof(struct pollfd));
@@ -202,8 +193,8 @@ START_TEST(many_rests)
         rig_get(peer[i], back, SIZE - LEFT);
         ck_assert_uint_eq(sonic_stream_buffered(s[i]), LEFT);
     }
-    ck_assert_uint_le(stats_of(&r).buffers, 66);
-    ck_assert_uint_le(stats_of(&r).buffers_lent, 65);
+    ck_assert_uint_le(rig_stats(&r).buffers, 66);
+    ck_assert_uint_le(rig_stats(&r).buffers_lent, 65);
     for (int i = 0; i < n; i++) {
         char msg[SIZE], back[2 * SIZE - LEFT];
 
@@ -215,7 +206,7 @@ START_TEST(many_rests)
         for (size_t k = 0; k < SIZE + LEFT; k++)
             ck_assert_int_eq(back[k], (char)i);
     }
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     for (int i = 0; i < n; i++)
         close(peer[i]);
     rig_close(&r);
@@ -275,7 +266,7 @@ START_TEST(full_window)
         ck_assert_uint_gt(most, 4 * BUFFER); /* it did have to wait */
         ck_assert_uint_eq(sonic_stream_buffered(s), e.rest);
         rig_settle(&r);
-        ck_assert_uint_eq(stats_of(&r).buffers_lent, e.rest > 0);
+        ck_assert_uint_eq(rig_stats(&r).buffers_lent, e.rest > 0);
         close(peer);
         rig_close(&r);
     }
@@ -302,9 +293,9 @@ START_TEST(closed_with_pins)
         rig_put(peer, data, 80000);
         RIG_UNTIL(&r, e.bytes > 0);
         ck_assert_uint_ge(sonic_stream_queued(s), 80000);
-        ck_assert_uint_eq(stats_of(&r).buffers_lent, 1);
+        ck_assert_uint_eq(rig_stats(&r).buffers_lent, 1);
         ends[how](s);
-        ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+        ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
         rig_settle(&r);
         ck_assert(e.ended);
         close(peer);

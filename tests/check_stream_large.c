@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SMALL = 16 * 1024, LARGE = 4 * SMALL, HUGE = 1 << 20 };
+enum { SMALL = RIG_SMALL, LARGE = 4 * SMALL, HUGE = 1 << 20 };
 
 /* A stream, and what a lend of it showed: a sequence. */
 struct reader {
@@ -46,24 +46,6 @@ open_reader(struct rig *rig)
 }
 
 static void
-open_rig(struct rig *rig, int index)
-{
-    sonic_io_options o = SONIC_IO_OPTIONS_INIT;
-
-    o.buffer_size = SMALL;
-    rig_open_with(rig, index, &o);
-}
-
-static sonic_io_stats
-stats_of(const struct rig *rig)
-{
-    sonic_io_stats s;
-
-    sonic_io_get_stats(rig->io, &s);
-    return s;
-}
-
-static void
 put(const struct reader *r, size_t n)
 {
     size_t at = r->at + sonic_stream_buffered(r->stream);
@@ -79,14 +61,14 @@ put(const struct reader *r, size_t n)
 static uint64_t
 take(struct reader *r, size_t n, size_t want)
 {
-    uint64_t reads = stats_of(r->rig).reads;
+    uint64_t reads = rig_stats(r->rig).reads;
     unsigned calls = r->calls;
 
     put(r, n);
     n += sonic_stream_buffered(r->stream);
     sonic_stream_lend(r->stream, n, want, on_bytes, r);
     RIG_UNTIL(r->rig, r->calls > calls);
-    return stats_of(r->rig).reads - reads;
+    return rig_stats(r->rig).reads - reads;
 }
 
 /* Who needed a large buffer gets it at once the next time, and nothing is
@@ -97,7 +79,7 @@ START_TEST(as_large_as_the_last_one)
     struct reader r;
     const uint8_t *small, *large;
 
-    open_rig(&rig, _i);
+    rig_open_small(&rig, _i);
     r = open_reader(&rig);
     ck_assert_uint_eq(take(&r, 10, 0), 1);
     small = r.in;
@@ -114,8 +96,8 @@ START_TEST(as_large_as_the_last_one)
         (void)take(&r, i % 2 ? 10 : SMALL, 0);
         ck_assert_ptr_eq(r.in, small);
     }
-    ck_assert_uint_eq(stats_of(&rig).buffers, 2);
-    ck_assert_uint_eq(stats_of(&rig).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&rig).buffers, 2);
+    ck_assert_uint_eq(rig_stats(&rig).buffers_lent, 0);
     close(r.peer);
     rig_close(&rig);
 }
@@ -128,7 +110,7 @@ START_TEST(as_large_by_an_event)
     struct reader r;
     const uint8_t *large;
 
-    open_rig(&rig, _i);
+    rig_open_small(&rig, _i);
     r = open_reader(&rig);
     (void)take(&r, LARGE, LARGE);
     large = r.in;
@@ -152,7 +134,7 @@ START_TEST(others_begin_small)
     struct reader r, other;
     const uint8_t *large;
 
-    open_rig(&rig, _i);
+    rig_open_small(&rig, _i);
     r = open_reader(&rig);
     other = open_reader(&rig);
     (void)take(&r, LARGE, 0);
@@ -177,7 +159,7 @@ START_TEST(nothing_is_made_for_a_promise)
     struct reader r[2];
     const uint8_t *large;
 
-    open_rig(&rig, _i);
+    rig_open_small(&rig, _i);
     for (int i = 0; i < 2; i++) {
         r[i] = open_reader(&rig);
         (void)take(&r[i], LARGE, LARGE);
@@ -185,21 +167,21 @@ START_TEST(nothing_is_made_for_a_promise)
     }
     large = r[1].in;
     ck_assert_ptr_eq(r[0].in, large);
-    ck_assert_uint_eq(stats_of(&rig).buffers, 2); /* small and large */
+    ck_assert_uint_eq(rig_stats(&rig).buffers, 2); /* small and large */
     for (int i = 0; i < 2; i++)
         (void)take(&r[i], SMALL / 2, 0);
     ck_assert_ptr_eq(r[0].in, large);
     ck_assert_ptr_ne(r[1].in, large);
-    ck_assert_uint_eq(stats_of(&rig).buffers, 2);
+    ck_assert_uint_eq(rig_stats(&rig).buffers, 2);
     (void)take(&r[1], 10, HUGE); /* it has room */
-    ck_assert_uint_eq(stats_of(&rig).buffers, 2);
+    ck_assert_uint_eq(rig_stats(&rig).buffers, 2);
 
     sonic_stream_consume(r[0].stream, SMALL / 2); /* large is spare */
     (void)take(&r[1], 10, HUGE);
     ck_assert_ptr_ne(r[1].in, large);
     (void)take(&r[1], 10, LARGE);
     ck_assert_ptr_eq(r[1].in, large);
-    ck_assert_uint_eq(stats_of(&rig).buffers, 2);
+    ck_assert_uint_eq(rig_stats(&rig).buffers, 2);
     for (int i = 0; i < 2; i++)
         close(r[i].peer);
     rig_close(&rig);
@@ -214,7 +196,7 @@ START_TEST(after_another_read)
     struct outcome o = {0};
     uint8_t buf[LARGE];
 
-    open_rig(&rig, _i);
+    rig_open_small(&rig, _i);
     r = open_reader(&rig);
     for (unsigned i = 0; i < 4; i++) {
         ck_assert_uint_eq(take(&r, LARGE, LARGE), 2);

@@ -7,25 +7,7 @@
 
 #include "support/rig.h"
 
-enum { SMALL = 16 * 1024, BIG = 1 << 20 };
-
-static void
-open_small(struct rig *r, int index)
-{
-    sonic_io_options o = SONIC_IO_OPTIONS_INIT;
-
-    o.buffer_size = SMALL;
-    rig_open_with(r, index, &o);
-}
-
-static sonic_io_stats
-stats_of(const struct rig *r)
-{
-    sonic_io_stats s;
-
-    sonic_io_get_stats(r->io, &s);
-    return s;
-}
+enum { SMALL = RIG_SMALL, BIG = 1 << 20 };
 
 /* What a lend showed, and what is to be done with it. */
 struct loan {
@@ -84,14 +66,14 @@ START_TEST(shown_and_consumed)
     sonic_stream_lend(s, 0, 0, on_loan, &l);
     rig_settle(&r);
     ck_assert_uint_eq(l.calls, 0);
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0); /* it waits without */
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0); /* it waits without */
     for (unsigned i = 0; i < 50; i++) {
         put(peer, 100, i * 100);
         RIG_UNTIL(&r, l.at == (i + 1) * 100);
-        ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+        ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     }
     ck_assert(!l.wrong);
-    ck_assert_uint_le(stats_of(&r).buffers, 1);
+    ck_assert_uint_le(rig_stats(&r).buffers, 1);
     close(peer);
     RIG_UNTIL(&r, l.err != 0);
     ck_assert_int_eq(l.err, SONIC_EOF);
@@ -136,7 +118,7 @@ START_TEST(the_rest_comes_again)
     size_t sent = 0;
     int peer;
 
-    open_small(&r, _i);
+    rig_open_small(&r, _i);
     s = rig_stream(&r, &peer);
     sonic_stream_lend(s, 1, 0, on_loan, &l);
     for (unsigned i = 1; i < 400; i++) {
@@ -152,7 +134,7 @@ START_TEST(the_rest_comes_again)
         ck_assert(!l.wrong);
         ck_assert_uint_le(sent - l.at, 50 + 1200);
     }
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 1);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 1);
     ck_assert_uint_eq(sonic_stream_buffered(s), sent - l.at);
     close(peer);
     rig_close(&r);
@@ -179,7 +161,7 @@ START_TEST(trimmed)
     ck_assert_uint_eq(l.len, 70); /* 10 … 79 */
     ck_assert(!l.wrong);
     ck_assert_uint_eq(sonic_stream_buffered(s), 0);
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     sonic_stream_consume(s, 5); /* of nothing */
     sonic_stream_trim(s, 5);
     close(peer);
@@ -217,7 +199,7 @@ START_TEST(the_rest_by_other_reads)
     RIG_UNTIL(&r, o.calls == 3);
     ck_assert_uint_eq(o.n, 16);
     ck_assert(rig_same(buf, 16, 14));
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     close(peer);
     rig_close(&r);
 }
@@ -251,12 +233,12 @@ START_TEST(consumed_later)
     rig_await(sonic_stream_fd(s), POLLIN);
     sonic_stream_lend(s, 100, 0, on_loan, &l);
     RIG_UNTIL(&r, l.calls > 0);
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 1);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 1);
     ck_assert_int_eq(sonic_timer_new(r.io, &t), 0);
     sonic_timer_once(t, 0, consume_later, s);
     ck_assert_int_eq(sonic_io_run(r.io), 1);
     ck_assert_uint_eq(sonic_stream_buffered(s), 0);
-    ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+    ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
     close(peer);
     rig_close(&r);
 }
@@ -277,10 +259,10 @@ START_TEST(back_pressure)
     sonic_stream_lend(s, 1, 0, on_loan, &l);
     put(peer, 1, 0);
     RIG_UNTIL(&r, l.calls > 0);
-    reads = stats_of(&r).reads;
+    reads = rig_stats(&r).reads;
     stuffed = rig_stuff(peer, 1);
     rig_settle(&r);
-    ck_assert_uint_eq(stats_of(&r).reads, reads);
+    ck_assert_uint_eq(rig_stats(&r).reads, reads);
     ck_assert_uint_eq(l.calls, 1);
     l.again = true;
     sonic_stream_lend(s, 1, 0, on_loan, &l);
@@ -332,7 +314,7 @@ START_TEST(larger_than_the_buffer)
         size_t sent = 0;
         int peer;
 
-        open_small(&r, _i);
+        rig_open_small(&r, _i);
         s = rig_stream(&r, &peer);
         rig_fill(data, BIG, 0);
         sonic_stream_lend(s, BIG, told ? BIG : 0, on_loan, &l);
@@ -346,9 +328,9 @@ START_TEST(larger_than_the_buffer)
         ck_assert_int_eq(l.err, 0);
         ck_assert_uint_eq(l.len, BIG);
         ck_assert(!l.wrong);
-        ck_assert_uint_eq(stats_of(&r).buffers_lent, 0);
+        ck_assert_uint_eq(rig_stats(&r).buffers_lent, 0);
         /* told, it borrowed the right one at once: the small and the large */
-        ck_assert_uint_eq(stats_of(&r).buffers, told ? 2 : 7);
+        ck_assert_uint_eq(rig_stats(&r).buffers, told ? 2 : 7);
         free(data);
         close(peer);
         rig_close(&r);

@@ -8,16 +8,6 @@
 
 enum { BIG = 4 << 20 };
 
-static void
-on_echo(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
-{
-    if (err < 0)
-        return;
-    ck_assert_int_ge(sonic_stream_send(s, data, len), 0);
-    sonic_stream_consume(s, len);
-    sonic_stream_lend(s, 1, 0, on_echo, ud);
-}
-
 /* Two ends on one io: whoever blocks on one runs the other. */
 START_TEST(both_ends)
 {
@@ -28,7 +18,7 @@ START_TEST(both_ends)
 
     rig_open(&r, _i);
     ck_assert_int_eq(sonic_stream_pair(r.io, s), 0);
-    sonic_stream_lend(s[1], 1, 0, on_echo, NULL);
+    sonic_stream_lend(s[1], 1, 0, rig_echo, NULL);
     for (int i = 0; i < 50; i++) {
         n = 99;
         ck_assert_int_eq(sonic_stream_write(s[0], "hello", 5, &n), 0);

@@ -261,13 +261,6 @@ START_TEST(small_fragments)
 }
 END_TEST
 
-static void
-open_kit(void)
-{
-    kit_open();
-    kit.mode = KIT_SERVER;
-}
-
 int
 main(void)
 {
@@ -275,7 +268,7 @@ main(void)
     TCase *tc = tcase_create("tls_handover");
 
     tcase_set_timeout(tc, 60);
-    tcase_add_unchecked_fixture(tc, open_kit, kit_close);
+    tcase_add_unchecked_fixture(tc, kit_open_server, kit_close);
     tcase_add_loop_test(tc, suites_and_tickets, 0, 18);
     tcase_add_test(tc, resumed);
     tcase_add_test(tc, data_in_the_last_flight);

@@ -241,13 +241,6 @@ START_TEST(what_came_before_the_damage)
 }
 END_TEST
 
-static void
-open_kit(void)
-{
-    kit_open();
-    kit.mode = KIT_SERVER;
-}
-
 int
 main(void)
 {
@@ -255,7 +248,7 @@ main(void)
     TCase *tc = tcase_create("tls_handover_end");
 
     tcase_set_timeout(tc, 60);
-    tcase_add_unchecked_fixture(tc, open_kit, kit_close);
+    tcase_add_unchecked_fixture(tc, kit_open_server, kit_close);
     tcase_add_loop_test(tc, the_client_closes, 0, 2);
     tcase_add_loop_test(tc, the_server_closes, 0, 2);
     tcase_add_loop_test(tc, truncation, 0, 2);

@@ -425,16 +425,6 @@ counted_free(void *p, const char *file, int line)
     free(p);
 }
 
-static void
-on_echo(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
-{
-    if (err < 0)
-        return;
-    ck_assert_int_ge(sonic_stream_send(s, data, len), 0);
-    sonic_stream_consume(s, len);
-    sonic_stream_lend(s, 1, 0, on_echo, ud);
-}
-
 /* A message of one record there and back allocates nothing of ours, and nothing
  * of OpenSSL's where the records are ours.  With its object OpenSSL 3.0
  * allocates 6 times on each side: the buffers of a record read and of one
@@ -452,7 +442,7 @@ START_TEST(allocations_of_a_message)
 
     rig_open(&r, _i);
     kit_connect(&r, &e, 1);
-    sonic_stream_lend(e.server, 1, 0, on_echo, NULL);
+    sonic_stream_lend(e.server, 1, 0, rig_echo, NULL);
     for (unsigned i = 0; i < 2 * MESSAGES; i++) {
         struct outcome o = {0};
 

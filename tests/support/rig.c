@@ -52,11 +52,29 @@ rig_closed(struct rig *r)
 }
 
 void
+rig_open_small(struct rig *r, int index)
+{
+    sonic_io_options o = SONIC_IO_OPTIONS_INIT;
+
+    o.buffer_size = RIG_SMALL;
+    rig_open_with(r, index, &o);
+}
+
+void
 rig_close(struct rig *r)
 {
     sonic_io_free(r->io);
     r->io = NULL;
     rig_closed(r);
+}
+
+sonic_io_stats
+rig_stats(const struct rig *r)
+{
+    sonic_io_stats s;
+
+    sonic_io_get_stats(r->io, &s);
+    return s;
 }
 
 void
@@ -97,6 +115,16 @@ on_outcome(sonic_stream *s, int err, size_t n, void *ud)
     o->calls++;
     o->err = err;
     o->n = n;
+}
+
+void
+rig_echo(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
+{
+    if (err < 0)
+        return;
+    ck_assert_int_ge(sonic_stream_send(s, data, len), 0);
+    sonic_stream_consume(s, len);
+    sonic_stream_lend(s, 1, 0, rig_echo, ud);
 }
 
 void

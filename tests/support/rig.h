@@ -52,6 +52,9 @@ enum { RIG_BACKENDS = 2, RIG_FIRST = SONIC_BACKEND_EPOLL };
  * are the rig's to set. */
 void rig_open(struct rig *r, int index);
 void rig_open_with(struct rig *r, int index, const sonic_io_options *opt);
+/* With the smallest buffers, of RIG_SMALL bytes. */
+enum { RIG_SMALL = 16 * 1024 };
+void rig_open_small(struct rig *r, int index);
 void rig_close(struct rig *r);
 /* Only the check: for tests that free the io themselves. */
 void rig_closed(struct rig *r);
@@ -64,6 +67,7 @@ void rig_closed(struct rig *r);
     } while (0)
 /* Run what can run without waiting, and what comes of it. */
 void rig_settle(struct rig *r);
+sonic_io_stats rig_stats(const struct rig *r);
 
 unsigned rig_open_fds(void);
 /* SONIC_TEST_SLOW is set: fewer rounds, please. */
@@ -77,6 +81,8 @@ struct outcome {
     size_t n;
 };
 void on_outcome(sonic_stream *s, int err, size_t n, void *ud);
+/* For sonic_stream_lend: sends back what comes, until the end. */
+void rig_echo(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud);
 void on_timer_outcome(sonic_timer *t, int err, void *ud);
 
 /* Plain non-blocking sockets over loopback, connected to each other. */

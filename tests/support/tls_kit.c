@@ -62,8 +62,8 @@ open_openssl(void)
     kit.mode = KIT_OPENSSL;
 }
 
-static void
-open_server(void)
+void
+kit_open_server(void)
 {
     kit_open();
     kit.mode = KIT_SERVER;
@@ -84,7 +84,7 @@ kit_add(Suite *suite, void (*add)(TCase *tc))
         void (*open)(void);
     } modes[KIT_MODES] = {
         [KIT_OPENSSL] = {"openssl", open_openssl},
-        [KIT_SERVER] = {"server", open_server},
+        [KIT_SERVER] = {"server", kit_open_server},
         [KIT_BOTH] = {"both", open_both},
     };
 

@@ -26,6 +26,7 @@ struct kit {
 };
 extern struct kit kit;
 void kit_open(void);
+void kit_open_server(void); /* in KIT_SERVER */
 void kit_close(void);
 /* The cases that add adds, in each mode. */
 void kit_add(Suite *suite, void (*add)(TCase *tc));
