@@ -241,6 +241,43 @@ START_TEST(only_lent_memory_is_referred_to)
 END_TEST
 
 static void
+refer_on(sonic_stream *s, uint8_t *data, size_t len, struct dispatch *d)
+{
+    sonic_cork *c = sonic_io_cork(sonic_stream_io(s));
+
+    (void)d;
+    ck_assert_uint_eq(c->ref_room, 0);
+    ck_assert(sonic_stream_refer(s, data, 10));
+    ck_assert(sonic_stream_refer(s, data + 10, 600));
+    ck_assert_ptr_eq(c->ref_end, data + 610);
+    ck_assert_ptr_eq(c->ref_at, c->at);
+    ck_assert_uint_ge(c->ref_room, len - 610);
+    c->ref_end += len - 610;
+    c->ref_room -= len - 610;
+    ck_assert_uint_eq(sonic_stream_queued(s), len);
+    sonic_stream_consume(s, SIZE_MAX);
+}
+
+START_TEST(what_follows_is_the_same_piece)
+{
+    struct rig r;
+    struct dispatch d = {.first = refer_on};
+    uint8_t got[2000];
+    int peer;
+
+    rig_open(&r, _i);
+    dispatch(&r, &peer, &d, sizeof got);
+    rig_get(peer, got, sizeof got);
+    ck_assert(rig_same(got, sizeof got, 0));
+    ck_assert_uint_eq(hook_calls(&r.hook, HOOK_send), 1);
+    ck_assert_uint_eq(hook_calls(&r.hook, HOOK_sendmsg), 0);
+    ck_assert_uint_eq(sonic_io_cork(r.io)->ref_room, 0); /* no more */
+    close(peer);
+    rig_close(&r);
+}
+END_TEST
+
+static void
 close_it(sonic_stream *s, uint8_t *data, size_t len, struct dispatch *d)
 {
     (void)d;
@@ -421,6 +458,7 @@ main(void)
     rig_add(tc, all_in_the_order_of_the_calls);
     rig_add(tc, the_system_takes_a_part);
     rig_add(tc, only_lent_memory_is_referred_to);
+    rig_add(tc, what_follows_is_the_same_piece);
     rig_add(tc, closing_offers_what_the_cork_holds);
     rig_add(tc, marks_count_what_the_cork_holds);
     rig_add(tc, another_stream_has_its_own_queue);

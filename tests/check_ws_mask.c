@@ -92,7 +92,7 @@ START_TEST(in_line)
 
             for (size_t i = 0; i < sizeof data; i++)
                 data[i] = (uint8_t)(i * 3);
-            sonic__ws_mask(sonic__ws_simd_at(0), data, n, key_at(phase));
+            sonic__ws_mask(sonic__ws_simd_at(0), data, data, n, key_at(phase));
             for (size_t i = 0; i < n; i++)
                 ck_assert_uint_eq(data[i], (uint8_t)(i * 3) ^
                                                key_bytes[(phase + i) % 4]);

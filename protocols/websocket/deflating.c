@@ -189,9 +189,7 @@ sonic__ws_deflate_send(sonic_ws *ws, uint8_t opcode, const void *data,
     }
     if (ret == NOT_SHORTER || ret == NO_ROOM)
         return sonic__ws_send_frame(ws, true, 0, opcode, data, len);
-    if (ret == 1)
-        sonic__ws_watch_drain(ws);
-    return ret;
+    return sonic__ws_sent(ws, ret);
 }
 
 /* ---- messages in parts ------------------------------------------------ */

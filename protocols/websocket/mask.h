@@ -45,37 +45,37 @@ struct sonic__ws_simd {
     sonic__ws_utf8_fn *utf8;
 };
 
-/* Does what simd->mask does, in place; without a call where it is short. */
+/* Does what simd->mask does; without a call where it is short. */
 static inline void
-sonic__ws_mask(const struct sonic__ws_simd *simd, uint8_t *p, size_t n,
-               uint32_t key)
+sonic__ws_mask(const struct sonic__ws_simd *simd, uint8_t *dst,
+               const uint8_t *src, size_t n, uint32_t key)
 {
 #ifdef __GNUC__
     typedef uint32_t v __attribute__((vector_size(16)));
 
-    if (n - 16 <= 48) { /* all is read before it is written twice */
+    if (n - 16 <= 48) { /* all is read before any of it is written */
         const uint32_t turned = sonic__ws_key_rotate(key, n);
         const v k = {key, key, key, key}, t = {turned, turned, turned, turned};
         v a, b, y, z;
 
-        memcpy(&a, p, sizeof a);
-        memcpy(&z, p + n - 16, sizeof z);
+        memcpy(&a, src, sizeof a);
+        memcpy(&z, src + n - 16, sizeof z);
         if (n > 32) {
-            memcpy(&b, p + 16, sizeof b);
-            memcpy(&y, p + n - 32, sizeof y);
+            memcpy(&b, src + 16, sizeof b);
+            memcpy(&y, src + n - 32, sizeof y);
             b ^= k;
             y ^= t;
-            memcpy(p + 16, &b, sizeof b);
-            memcpy(p + n - 32, &y, sizeof y);
+            memcpy(dst + 16, &b, sizeof b);
+            memcpy(dst + n - 32, &y, sizeof y);
         }
         a ^= k;
         z ^= t;
-        memcpy(p, &a, sizeof a);
-        memcpy(p + n - 16, &z, sizeof z);
+        memcpy(dst, &a, sizeof a);
+        memcpy(dst + n - 16, &z, sizeof z);
         return;
     }
 #endif
-    simd->mask(p, p, n, key);
+    simd->mask(dst, src, n, key);
 }
 
 /* sonic__ws_simd_at - the ways that this processor knows, slowest first;

@@ -148,7 +148,7 @@ mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 static inline bool
 is_long(const uint8_t *dst, const uint8_t *src, size_t n)
 {
-    return n > 1024 || (n >= 512 && dst != src);
+    return n > 1024 || (n >= 512 && (size_t)(src - dst) >= n);
 }
 
 /* The same for what is long: the first vector reaches up to where stores are

@@ -47,31 +47,40 @@ sonic__ws_parser_idle(const struct sonic__ws_parser *p)
            p->frame.state == SONIC__WS_FRAME_HEAD && p->frame.have == 0;
 }
 
-ptrdiff_t
-sonic__ws_plain_fail(struct sonic__ws_parser *p,
-                     const struct sonic__ws_rules *rules)
+int
+sonic__ws_parser_fail(struct sonic__ws_parser *p,
+                      const struct sonic__ws_rules *rules, int err)
 {
     struct sonic__ws_run run = {.p = p, .rules = rules};
 
-    return sonic__ws_message_bad(&run, SONIC_EWS_UTF8);
+    return sonic__ws_message_bad(&run, err);
+}
+
+static bool
+on_plain(uint8_t opcode, bool headroom, uint8_t *data, size_t n, void *ud)
+{
+    const struct sonic__ws_run *run = ud;
+
+    (void)headroom;
+    return run->sink->on_message(opcode, 0, data, n, run->ud);
 }
 
 /* What can be done without the tables. */
 static int
 plain(struct sonic__ws_run *run)
 {
-    bool paused;
-    ptrdiff_t n;
+    uint8_t *at = run->data + run->read;
+    int r;
 
     if (run->read == run->len || !sonic__ws_is_parser_plain(run->p, run->rules))
         return 0;
-    n = sonic__ws_parse_plain(
-        run->p, run->rules, run->rules->expect.mask != 0, run->sink->on_message,
-        run->ud, run->data + run->read, run->len - run->read, &paused);
-    if (n < 0)
-        return (int)n;
-    run->read += (size_t)n;
-    return paused;
+    at = sonic__ws_parse_plain(run->p, run->rules, run->rules->expect.mask != 0,
+                               SONIC__WS_PLAIN_ANY, on_plain, run, at,
+                               run->data + run->len, &r);
+    if (r < 0)
+        return sonic__ws_message_bad(run, r);
+    run->read = (size_t)(at - run->data);
+    return r;
 }
 
 /* Read a header, or as much of it as there is. */

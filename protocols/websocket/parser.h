@@ -107,6 +107,11 @@ void sonic__ws_parser_untake(struct sonic__ws_parser *p, size_t n, bool last);
 /* sonic__ws_parser_idle - between messages and with no byte of a frame */
 bool sonic__ws_parser_idle(const struct sonic__ws_parser *p);
 
+/* sonic__ws_parser_fail - fail the connection for what was found elsewhere
+ * Returns err, as sonic__ws_parse would. */
+int sonic__ws_parser_fail(struct sonic__ws_parser *p,
+                          const struct sonic__ws_rules *rules, int err);
+
 /* sonic__ws_parse - take in a window
  *
  *   rules  may differ from call to call; a changed role or check applies to

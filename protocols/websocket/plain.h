@@ -12,8 +12,17 @@
 #include "websocket/parser.h"
 #include "websocket/utf8.h"
 
-/* Bytes that are read of one before it is known how many there are. */
-enum { SONIC__WS_PLAIN_SHORTEST = 4 };
+enum {
+    SONIC__WS_PLAIN_SHORTEST = 4, /* bytes that are read of one before it is
+                                     known how many there are */
+    SONIC__WS_HEADROOM = 4        /* bytes of a server's header for a message of
+                                     126 to 65,535 bytes */
+};
+
+/* Gets one.  headroom: it is of such a length, and the HEADROOM bytes in front
+ * of it may be written to.  Returns as a sink's on_message (parser.h). */
+typedef bool sonic__ws_plain_fn(uint8_t opcode, bool headroom, uint8_t *data,
+                                size_t n, void *ud);
 
 /* May a window be read so?  The four are neighbours: one comparison. */
 static inline bool
@@ -31,10 +40,11 @@ sonic__ws_is_parser_plain(const struct sonic__ws_parser *p,
     return four == 0 && rules->tracer == NULL;
 }
 
-/* Unmask it where it lies, if it is masked.  False: text, and not UTF-8. */
+/* Unmask it, if it is masked, on its way from `data` down to `to`, or where it
+ * lies.  False: text, and not UTF-8. */
 static SONIC__INLINE bool
 sonic__ws_plain_unmask(const struct sonic__ws_rules *rules, bool masked,
-                       bool text, uint8_t *data, size_t n)
+                       bool text, uint8_t *to, const uint8_t *data, size_t n)
 {
     const struct sonic__ws_simd *simd = rules->simd;
     uint32_t key = 0;
@@ -43,59 +53,71 @@ sonic__ws_plain_unmask(const struct sonic__ws_rules *rules, bool masked,
         memcpy(&key, data - 4, 4);
     if (!text || !rules->utf8) {
         if (masked)
-            sonic__ws_mask(simd, data, n, key);
+            sonic__ws_mask(simd, to, data, n, key);
         return true;
     }
-    return (masked && simd->mask_ascii(data, data, n, key)) ||
-           simd->utf8(SONIC__UTF8_OK, data, n) == SONIC__UTF8_OK;
+    return (masked && simd->mask_ascii(to, data, n, key)) ||
+           simd->utf8(SONIC__UTF8_OK, to, n) == SONIC__UTF8_OK;
 }
 
-/* The connection fails: text that is not UTF-8. */
-ptrdiff_t sonic__ws_plain_fail(struct sonic__ws_parser *p,
-                               const struct sonic__ws_rules *rules);
+/* Which ones to read: up to 125 bytes, or all. */
+enum sonic__ws_plain { SONIC__WS_PLAIN_SHORT, SONIC__WS_PLAIN_ANY };
 
-/* Take in the plain messages that a window begins with.
+/* Take in the plain messages that the window [at, end) begins with.
  *
- * masked says which role reads, and is what rules expects.  on_message is the
- * sink's (see parser.h).  Both are best constant.  Ends at anything else, or
- * when on_message pauses (*paused) or has changed the delivery.  Returns how
- * many bytes it took, or SONIC_EWS_UTF8. */
-static SONIC__INLINE ptrdiff_t
-sonic__ws_parse_plain(struct sonic__ws_parser *p,
+ * masked says which role reads, and is what rules expects; that, `which` and
+ * on_message are best constant.  Ends at anything else, or when on_message has
+ * changed the delivery.  Returns how far it came, and in *r 0; 1 if on_message
+ * paused; or SONIC_EWS_UTF8, with which the parser is to fail.
+ *
+ * A masked payload that is not short moves down while it is unmasked, to where
+ * the one before it ends and four bytes: the header that a server would give
+ * it, which is shorter than the client's.  So the answers of a server that
+ * sends messages back lie in one piece. */
+static SONIC__INLINE uint8_t *
+sonic__ws_parse_plain(const struct sonic__ws_parser *p,
                       const struct sonic__ws_rules *rules, bool masked,
-                      bool (*on_message)(uint8_t opcode, uint8_t flags,
-                                         uint8_t *data, size_t n, void *ud),
-                      void *ud, uint8_t *data, size_t len, bool *paused)
+                      enum sonic__ws_plain which,
+                      sonic__ws_plain_fn *on_message, void *ud, uint8_t *at,
+                      const uint8_t *end, int *r)
 {
-    const size_t head = masked ? 6 : 2;
-    uint8_t *at = data;
-    const uint8_t *end = data + len;
+    uint8_t *to = at;
 
-    *paused = false;
+    *r = 0;
     while (end - at >= SONIC__WS_PLAIN_SHORTEST) {
         unsigned opcode = at[0] - 0x80u; /* FIN, no RSV */
-        size_t n = at[1] ^ (masked ? 0x80u : 0), size = head;
+        bool text = opcode == SONIC__WS_TEXT, fine;
+        size_t n = at[1] ^ (masked ? 0x80u : 0), head = masked ? 6 : 2;
 
-        if (opcode - 1 > 1 || n > 126)
+        if (opcode - 1 > 1 || n > 125u + which)
             break;
-        if (n == 126) {
-            n = (size_t)at[2] << 8 | at[3];
-            size += 2;
-            if (n < 126)
+        if (n <= 125) {
+            if ((size_t)(end - at) < head + n || n > rules->max_message)
                 break;
+            at += head;
+            fine = sonic__ws_plain_unmask(rules, masked, text, at, at, n);
+            if (fine)
+                *r = !on_message((uint8_t)opcode, false, at, n, ud);
+        } else {
+            head += 2;
+            n = (size_t)at[2] << 8 | at[3];
+            if (n <= 125 || (size_t)(end - at) < head + n ||
+                n > rules->max_message)
+                break;
+            at += head;
+            to = masked ? to + SONIC__WS_HEADROOM : at;
+            fine = sonic__ws_plain_unmask(rules, masked, text, to, at, n);
+            if (fine)
+                *r = !on_message((uint8_t)opcode, masked, to, n, ud);
+            to += n;
         }
-        if ((size_t)(end - at) < size + n || n > rules->max_message)
-            break;
-        at += size;
-        if (!sonic__ws_plain_unmask(rules, masked, opcode == SONIC__WS_TEXT, at,
-                                    n))
-            return sonic__ws_plain_fail(p, rules);
-        *paused = !on_message((uint8_t)opcode, 0, at, n, ud);
+        if (!fine)
+            *r = SONIC_EWS_UTF8;
         at += n;
-        if (*paused || p->delivery != SONIC__WS_WHOLE)
+        if (*r != 0 || p->delivery != SONIC__WS_WHOLE)
             break;
     }
-    return at - data;
+    return at;
 }
 
 #endif

@@ -297,9 +297,7 @@ sonic_ws_send_prepared(sonic_ws *ws, sonic_ws_prepared *p)
         return sonic_ws_send(ws, (enum sonic_ws_opcode)(p->opcode | plain),
                              sonic_shared_data(p->frame.bytes) + HEAD, p->len);
     ret = sonic_stream_send_shared(ws->stream, f->bytes, f->from, f->len);
-    if (ret == 1)
-        sonic__ws_watch_drain(ws);
-    return ret;
+    return sonic__ws_sent(ws, ret);
 }
 
 struct broadcast {

@@ -214,14 +214,17 @@ static const struct sonic__ws_sink sink = {
 
 /* As on_message, where sonic__ws_is_plain; false when it no longer is. */
 static inline bool
-on_plain_message(uint8_t opcode, uint8_t flags, uint8_t *data, size_t n,
+on_plain_message(uint8_t opcode, bool headroom, uint8_t *data, size_t n,
                  void *ud)
 {
     sonic_ws *ws = ud;
     sonic_ws_message m = {data, n, opcode, 0, true, true};
 
-    (void)flags;
+    if (headroom)
+        ws->config->headroom = data;
     ws->handler->on_message(ws, &m, ws->ud);
+    if (headroom)
+        ws->config->headroom = NULL;
     return sonic__ws_is_plain(ws);
 }
 
@@ -293,21 +296,26 @@ take_bytes(sonic_ws *ws, int err, uint8_t *data, size_t len)
     }
 }
 
-/* The plain messages are taken; n is what sonic__ws_parse_plain returned. */
+/* Of the len bytes n were plain messages; r is what sonic__ws_parse_plain told
+ * of them. */
 static SONIC__RARELY void
-take_rest(sonic_ws *ws, sonic_stream *s, uint8_t *data, size_t len, ptrdiff_t n)
+take_rest(sonic_ws *ws, sonic_stream *s, uint8_t *data, size_t len, size_t n,
+          int r)
 {
-    struct sonic__ws_progress done = {.consumed = len};
+    struct sonic__ws_progress done = {.consumed = n};
 
     if (s != ws->stream)
         return; /* it ended meanwhile */
-    if (n >= 0 && goes_on(ws)) {
-        receive_frames(ws, data, len, (size_t)n);
+    if (r < 0) {
+        r = sonic__ws_parser_fail(&ws->parser, &ws->config->rules, r);
+        done.consumed = len;
+    } else if (goes_on(ws)) {
+        receive_frames(ws, data, len, n);
         return;
+    } else {
+        r = 1;
     }
-    if (n >= 0)
-        done.consumed = (size_t)n;
-    parsed(ws, n < 0 ? (int)n : 1, len, &done);
+    parsed(ws, r, len, &done);
 }
 
 static SONIC__RARELY void
@@ -321,14 +329,58 @@ on_other_bytes(sonic_stream *s, int err, uint8_t *data, size_t len,
     sonic__ws_drop(ws);
 }
 
-/* Most often all that came is whole messages, and they go on. */
+/* All that came was plain, and the session is plain still. */
+static SONIC__INLINE void
+took_all(sonic_ws *ws)
+{
+    assert(!(ws->flags & SONIC__WS_ARMED));
+    ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
+    ws->config->cork->again = true;
+}
+
+/* The short messages that [data, end) begins with are taken, up to `at`. */
+static SONIC__INLINE void
+take_more(sonic_stream *s, sonic_ws *ws, uint8_t *data, const uint8_t *end,
+          uint8_t *at, int r, bool masked)
+{
+    const struct sonic__ws_rules *rules = &ws->config->rules;
+
+    if (r == 0 && ws->parser.delivery == SONIC__WS_WHOLE)
+        at = sonic__ws_parse_plain(&ws->parser, rules, masked,
+                                   SONIC__WS_PLAIN_ANY, on_plain_message, ws,
+                                   at, end, &r);
+    if (at == end && r == 0) {
+        took_all(ws);
+        return;
+    }
+    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
+    take_rest(ws, s, data, (size_t)(end - data), (size_t)(at - data), r);
+    sonic__ws_drop(ws);
+}
+
+static SONIC__RARELY void
+take_more_of_client(sonic_stream *s, sonic_ws *ws, uint8_t *data,
+                    const uint8_t *end, uint8_t *at, int r)
+{
+    take_more(s, ws, data, end, at, r, true);
+}
+
+static SONIC__RARELY void
+take_more_of_server(sonic_stream *s, sonic_ws *ws, uint8_t *data,
+                    const uint8_t *end, uint8_t *at, int r)
+{
+    take_more(s, ws, data, end, at, r, false);
+}
+
+/* Most often all that came is whole messages, short ones, and they go on. */
 static SONIC__INLINE void
 take(sonic_stream *s, int err, uint8_t *data, size_t len, sonic_ws *ws,
      bool masked)
 {
     const struct sonic__ws_rules *rules = &ws->config->rules;
-    ptrdiff_t n;
-    bool paused;
+    const uint8_t *end = data + len;
+    uint8_t *at;
+    int r;
 
     if (err != 0 || s != ws->stream || !sonic__ws_is_plain(ws) ||
         !sonic__ws_is_parser_plain(&ws->parser, rules)) {
@@ -336,17 +388,15 @@ take(sonic_stream *s, int err, uint8_t *data, size_t len, sonic_ws *ws,
         return;
     }
     ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
-    n = sonic__ws_parse_plain(&ws->parser, rules, masked, on_plain_message, ws,
-                              data, len, &paused);
-    if (n == (ptrdiff_t)len && !paused) { /* it is still plain */
-        assert(!(ws->flags & SONIC__WS_ARMED));
-        ws->flags ^= SONIC__WS_ARMED | SONIC__WS_PARSING;
-        ws->config->cork->again = true;
-        return;
-    }
-    ws->flags &= (uint8_t)~SONIC__WS_PARSING;
-    take_rest(ws, s, data, len, n);
-    sonic__ws_drop(ws);
+    at =
+        sonic__ws_parse_plain(&ws->parser, rules, masked, SONIC__WS_PLAIN_SHORT,
+                              on_plain_message, ws, data, end, &r);
+    if (at == end && r == 0)
+        took_all(ws);
+    else if (masked)
+        take_more_of_client(s, ws, data, end, at, r);
+    else
+        take_more_of_server(s, ws, data, end, at, r);
 }
 
 static void

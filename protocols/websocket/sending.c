@@ -1,144 +1,14 @@
-/* The sending half of a session.  A server's payload goes out as it is; a
- * client's is masked on its way into the queue, in one pass. */
+/* What a program sends: messages, parts, frames.  What most servers send most,
+ * a message from the callback of another, goes the shortest way. */
 #include "websocket/session.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/hint.h"
-#include "websocket/close.h"
+#include "websocket/plain.h"
 
-enum {
-    HEAD_FIRST_TRY = 2048,   /* bytes; most heads are shorter */
-    SHORT = 512,             /* bytes; what is longer may be referred to */
-    PIECE = 16 * 1024,       /* bytes masked into the queue at a time */
-    FLUSH_EVERY = 256 * 1024 /* bytes of a large message between flushes */
-};
-
-/* ---- the queue's marks ------------------------------------------------ */
-
-static void
-on_drained(sonic_stream *s, int err, size_t n, void *ud)
-{
-    sonic_ws *ws = ud;
-    struct sonic__ws_more *m = ws->more;
-
-    (void)n;
-    if (s == ws->stream) {
-        ws->flags &= (uint8_t)~SONIC__WS_DRAINING;
-        if (err == 0 && m != NULL && m->pong_waits) {
-            m->pong_waits = false;
-            sonic__ws_send_control(ws, SONIC_WS_PONG, m->pong, m->pong_len);
-        }
-        if (err == 0 && !(ws->flags & SONIC__WS_FREED) && ws->handler &&
-            ws->handler->on_drain != NULL)
-            ws->handler->on_drain(ws, ws->ud);
-        /* The read side tells, and what came before; unless it sleeps. */
-        if (err < 0 && (ws->flags & SONIC__WS_PAUSED))
-            sonic__ws_lost(ws, err);
-    }
-    sonic__ws_drop(ws);
-}
-
-/* The queue stands above its high-water mark: say so once when it does not. */
-void
-sonic__ws_watch_drain(sonic_ws *ws)
-{
-    if ((ws->flags & SONIC__WS_DRAINING) || ws->stream == NULL)
-        return;
-    ws->flags |= SONIC__WS_DRAINING;
-    sonic__ws_hold(ws);
-    sonic_stream_async_drain(ws->stream, on_drained, ws);
-}
-
-/* What sending returns: at 1 a drain event is on its way. */
-static inline int
-sent(sonic_ws *ws, int ret)
-{
-    if (ret == 1)
-        sonic__ws_watch_drain(ws);
-    return ret;
-}
-
-/* ---- frames ----------------------------------------------------------- */
-
-static int
-send_plain(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
-           const void *data, size_t len)
-{
-    uint8_t head[SONIC__WS_HEADER_MAX];
-    size_t n = sonic__ws_frame_encode(head, fin, rsv, opcode, len, NULL);
-
-    return sent(ws, sonic_stream_send_framed(ws->stream, head, n, data, len));
-}
-
-/* One piece: the header, if it is the first, and masked payload. */
-static int
-send_piece(sonic_ws *ws, const uint8_t *head, size_t n_head,
-           const uint8_t *data, size_t len, uint32_t key)
-{
-    uint8_t *to = sonic_stream_reserve(ws->stream, n_head + len);
-
-    if (to == NULL)
-        return -ENOMEM;
-    if (n_head > 0)
-        memcpy(to, head, n_head);
-    if (len > 0)
-        ws->config->rules.simd->mask(to + n_head, data, len, key);
-    return sonic_stream_commit(ws->stream, n_head + len);
-}
-
-static int
-send_masked(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
-            const uint8_t *data, size_t len)
-{
-    uint8_t head[SONIC__WS_HEADER_MAX];
-    uint32_t key;
-    size_t done = len < PIECE ? len : PIECE, n, unflushed = done;
-    int ret = sonic_io_random(ws->config->io, &key, sizeof key);
-
-    if (ret < 0)
-        return ret; /* 5.3: an unpredictable key, or nothing is sent */
-    if (len > PIECE && !sonic_stream_has_room(ws->stream, len + sizeof head))
-        return SONIC_EQUEUE;
-    n = sonic__ws_frame_encode(head, fin, rsv, opcode, len, &key);
-    ret = send_piece(ws, head, n, data, done, key);
-    if (ret < 0) /* nothing is queued: say why */
-        return sonic_stream_has_room(ws->stream, n + done) ? ret : SONIC_EQUEUE;
-    while (ret >= 0 && done < len) {
-        size_t piece = len - done < PIECE ? len - done : PIECE;
-
-        ret = send_piece(ws, NULL, 0, data + done, piece,
-                         sonic__ws_key_rotate(key, done));
-        done += piece;
-        unflushed += piece;
-        if (ret >= 0 && unflushed >= FLUSH_EVERY) {
-            unflushed = 0;
-            if (sonic_stream_flush(ws->stream) < 0)
-                break; /* the read side will tell */
-        }
-    }
-    if (ret < 0) /* half a frame is out: nothing can follow it */
-        sonic__ws_lost(ws, ret);
-    return sent(ws, ret);
-}
-
-static inline int
-send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
-           const void *data, size_t len)
-{
-    if (ws->flags & SONIC__WS_SERVER)
-        return send_plain(ws, fin, rsv, opcode, data, len);
-    return send_masked(ws, fin, rsv, opcode, data, len);
-}
-
-int
-sonic__ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
-                     const void *data, size_t len)
-{
-    return send_frame(ws, fin, rsv, opcode, data, len);
-}
+enum { SHORT = 512 /* bytes; what is longer may be referred to */ };
 
 /* As memcpy for n from 16 to 64, without a call. */
 static inline void
@@ -185,11 +55,11 @@ send_short(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     size_t head;
 
     if (to == NULL) /* as it would be done otherwise, with its error */
-        return send_plain(ws, true, 0, (uint8_t)opcode, data, len);
+        return sonic__ws_send_frame(ws, true, 0, (uint8_t)opcode, data, len);
     head = short_head(to, opcode, len);
     if (len > 0)
         memcpy(to + head, data, len);
-    return sent(ws, sonic_stream_commit(ws->stream, head + len));
+    return sonic__ws_sent(ws, sonic_stream_commit(ws->stream, head + len));
 }
 
 /* Is this stream's callback on the stack, with room in the cork?  Then it may
@@ -202,74 +72,6 @@ may_cork(const sonic_ws *ws, const sonic_cork *c, enum sonic_ws_opcode opcode,
            sonic__ws_is(ws, SONIC__WS_SERVER | SONIC__WS_DEFLATED,
                         SONIC__WS_SERVER, SONIC__WS_STATE_OPEN) &&
            (unsigned)opcode - 1 <= 1 && room <= (size_t)(c->end - c->at);
-}
-
-int
-sonic__ws_send_control(sonic_ws *ws, uint8_t opcode, const void *data,
-                       size_t len)
-{
-    return send_frame(ws, true, 0, opcode, data, len);
-}
-
-int
-sonic__ws_send_close(sonic_ws *ws, uint16_t code, const char *reason,
-                     size_t len)
-{
-    uint8_t payload[SONIC__WS_CONTROL_MAX];
-    int n = 0;
-
-    if (code != 0)
-        n = sonic__ws_close_encode(payload, code, (const uint8_t *)reason, len);
-    if (n < 0)
-        return n;
-    return sonic__ws_send_control(ws, SONIC_WS_CLOSE, payload, (size_t)n);
-}
-
-/* Answer a ping.  A peer that pings and does not read gets the newest pong
- * only (5.5.3), so that pongs do not fill the queue. */
-void
-sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len)
-{
-    struct sonic__ws_more *m;
-
-    if (!sonic__ws_may_send(ws))
-        return;
-    if (!(ws->flags & SONIC__WS_DRAINING)) {
-        sonic__ws_send_control(ws, SONIC_WS_PONG, data, len);
-        return;
-    }
-    m = sonic__ws_more(ws);
-    if (m == NULL)
-        return;
-    if (len > 0)
-        memcpy(m->pong, data, len);
-    m->pong_len = (uint8_t)len;
-    m->pong_waits = true;
-}
-
-/* Build a head and send it: from the stack, or from the heap when it is
- * long. */
-int
-sonic__ws_send_head(sonic_ws *ws,
-                    int (*build)(const void *what, char *buf, size_t cap),
-                    const void *what)
-{
-    char first[HEAD_FIRST_TRY], *head = first;
-    int n = build(what, first, sizeof first), ret;
-
-    if (n < 0)
-        return n;
-    if ((size_t)n > sizeof first) {
-        head = sonic__ws_alloc(ws->config->io, (size_t)n);
-        if (head == NULL)
-            return -ENOMEM;
-        ret = build(what, head, (size_t)n);
-        assert(ret == n); /* the same input gives the same bytes */
-    }
-    ret = sonic_stream_send(ws->stream, head, (size_t)n);
-    if (head != first)
-        sonic__ws_release(ws->config->io, head, (size_t)n);
-    return ret < 0 ? ret : 0;
 }
 
 /* ---- the public half -------------------------------------------------- */
@@ -325,7 +127,7 @@ send_message(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     opcode = bare(opcode);
     if (len < SHORT && (ws->flags & SONIC__WS_SERVER))
         return send_short(ws, opcode, data, len);
-    return send_frame(ws, true, 0, (uint8_t)opcode, data, len);
+    return sonic__ws_send_frame(ws, true, 0, (uint8_t)opcode, data, len);
 }
 
 /* Too long for a copy: referred to, if it was lent. */
@@ -335,7 +137,7 @@ send_referred(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
 {
     sonic_cork *c = ws->config->cork;
 
-    if (len > UINT16_MAX || !may_cork(ws, c, opcode, 4))
+    if (!may_cork(ws, c, opcode, 4))
         return send_message(ws, opcode, data, len);
     medium_head(c->at, opcode, len);
     c->at += 4;
@@ -343,6 +145,40 @@ send_referred(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
         return 0;
     c->at -= 4;
     return send_message(ws, opcode, data, len);
+}
+
+static SONIC__RARELY int
+send_back_apart(sonic_ws *ws, enum sonic_ws_opcode opcode, const uint8_t *data,
+                size_t len)
+{
+    if (sonic_stream_refer(ws->stream, data - SONIC__WS_HEADROOM,
+                           SONIC__WS_HEADROOM + len))
+        return 0;
+    return send_referred(ws, opcode, data, len);
+}
+
+/* Most often it is the message whose callback runs, with room for the header
+ * in front of it; and what was sent last ends there. */
+static SONIC__RARELY int
+send_medium(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
+            size_t len)
+{
+    struct sonic__ws_config *config = ws->config;
+    sonic_cork *c = config->cork;
+    const size_t n = SONIC__WS_HEADROOM + len;
+    uint8_t *head = config->headroom - SONIC__WS_HEADROOM;
+
+    if (!may_cork(ws, c, opcode, 0) || len > UINT16_MAX)
+        return send_message(ws, opcode, data, len);
+    if (data != config->headroom)
+        return send_referred(ws, opcode, data, len);
+    config->headroom = NULL; /* there is one header only */
+    medium_head(head, opcode, len);
+    if (c->ref_end != head || c->at != c->ref_at || n > c->ref_room)
+        return send_back_apart(ws, opcode, data, len);
+    c->ref_end += n;
+    c->ref_room -= n;
+    return 0;
 }
 
 /* Shorter or longer than most: copied into the cork. */
@@ -370,7 +206,7 @@ sonic_ws_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
 
     if (len - 16 > 48)
         return len < SHORT ? send_copied(ws, opcode, data, len)
-                           : send_referred(ws, opcode, data, len);
+                           : send_medium(ws, opcode, data, len);
     if (!may_cork(ws, c, opcode, 2 + len))
         return send_message(ws, opcode, data, len);
     (void)short_head(to, opcode, len);
@@ -400,7 +236,8 @@ sonic_ws_send_part(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     ret = m->part_deflated
               ? sonic__ws_deflate_part(ws, (uint8_t)opcode, data, len, first,
                                        last)
-              : send_frame(ws, last, 0, first ? (uint8_t)opcode : 0, data, len);
+              : sonic__ws_send_frame(ws, last, 0, first ? (uint8_t)opcode : 0,
+                                     data, len);
     if (ret >= 0)
         m->part = last ? 0 : (uint8_t)opcode;
     return ret;
@@ -421,7 +258,7 @@ sonic_ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv,
     } else if (!is_data(opcode) && opcode != SONIC_WS_CONTINUATION) {
         return SONIC_EWS_OPCODE;
     }
-    return send_frame(ws, fin, rsv, (uint8_t)opcode, data, len);
+    return sonic__ws_send_frame(ws, fin, rsv, (uint8_t)opcode, data, len);
 }
 
 static int
@@ -520,7 +357,7 @@ sonic_ws_commit(sonic_ws *ws, enum sonic_ws_opcode opcode, size_t n)
         ws->config->rules.simd->mask(p + head, p + head, n, key);
     sonic__ws_frame_encode(p, true, 0, (uint8_t)opcode, n,
                            ws->flags & SONIC__WS_SERVER ? NULL : &key);
-    return sent(ws, sonic_stream_commit(ws->stream, head + n));
+    return sonic__ws_sent(ws, sonic_stream_commit(ws->stream, head + n));
 }
 
 /* ---- with a callback -------------------------------------------------- */
@@ -561,7 +398,8 @@ sonic_ws_async_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
         err = sonic__ws_deflate_send(ws, (uint8_t)opcode, data, len);
         copied = true;
     } else if (err == 0 && copied) {
-        err = send_masked(ws, true, 0, (uint8_t)bare(opcode), data, len);
+        err =
+            sonic__ws_send_frame(ws, true, 0, (uint8_t)bare(opcode), data, len);
     }
     if (err < 0) {
         sonic__ws_release(ws->config->io, op, sizeof *op);

@@ -27,7 +27,9 @@
  * one of its own gets a copy. */
 struct sonic__ws_config {
     sonic_io *io;
-    sonic_cork *cork; /* the io's */
+    sonic_cork *cork;  /* the io's */
+    uint8_t *headroom; /* the message whose callback runs, where the bytes in
+                          front of it may become its header */
     unsigned refs;
     bool server;
     struct sonic__ws_rules rules;
@@ -355,7 +357,7 @@ bool sonic__ws_forget_reader(sonic_ws *ws); /* its callback never runs */
 void sonic__ws_choose_delivery(sonic_ws *ws);
 int sonic__ws_outcome(const sonic_ws *ws); /* for operations at the end */
 
-/* sending.c */
+/* outgoing.c */
 int sonic__ws_send_head(sonic_ws *ws,
                         int (*build)(const void *what, char *buf, size_t cap),
                         const void *what);
@@ -367,6 +369,15 @@ int sonic__ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
                          const void *data, size_t len);
 void sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len);
 void sonic__ws_watch_drain(sonic_ws *ws);
+
+/* What sending returns: at 1 a drain event is on its way. */
+static inline int
+sonic__ws_sent(sonic_ws *ws, int ret)
+{
+    if (ret == 1)
+        sonic__ws_watch_drain(ws);
+    return ret;
+}
 
 /* keepalive.c */
 void sonic__ws_keepalive_start(sonic_ws *ws);

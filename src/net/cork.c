@@ -64,20 +64,41 @@ sonic__cork_bytes(const sonic_io *io)
 {
     size_t n = (size_t)(io->cork.at - io->cork_base);
 
-    return io->parts.n > 0 ? n + io->parts.bytes : n;
+    return io->parts.n > 0 ? n + (REFERRED_MAX - io->cork.ref_room) : n;
 }
 
-/* The cork's bytes behind the last reference become a part. */
+/* The last reference ends where the cork says; the cork's bytes behind it
+ * become a part. */
 static void
-close_part(sonic_io *io)
+close_parts(sonic_io *io)
 {
     struct sonic__cork_parts *p = &io->parts;
+    sonic_cork *c = &io->cork;
+    struct iovec *last = &p->v[p->n - 1];
 
-    if (p->from == io->cork.at)
+    if (p->n > 0)
+        last->iov_len = (size_t)(c->ref_end - (uint8_t *)last->iov_base);
+    if (c->ref_at == c->at)
         return;
-    p->v[p->n++] = (struct iovec){(void *)(uintptr_t)p->from,
-                                  (size_t)(io->cork.at - p->from)};
-    p->from = io->cork.at;
+    p->v[p->n++] = (struct iovec){(void *)(uintptr_t)c->ref_at,
+                                  (size_t)(c->at - c->ref_at)};
+    c->ref_at = c->at;
+}
+
+static void
+forget_parts(sonic_io *io)
+{
+    io->parts.n = 0;
+    io->cork.ref_room = 0;
+}
+
+/* May s refer to it? */
+static bool
+is_lent(const sonic_stream *s, const void *buf)
+{
+    return sonic__corked(s) && s->u.mirror != NULL &&
+           !(s->object.bits & SONIC__READ_IN_BLOCK) &&
+           sonic__mirror_holds(s->u.mirror, buf);
 }
 
 bool
@@ -85,20 +106,22 @@ sonic_stream_refer(sonic_stream *s, const void *buf, size_t len)
 {
     sonic_io *io = s->object.io;
     struct sonic__cork_parts *p = &io->parts;
+    sonic_cork *c = &io->cork;
 
-    if (io->cork.stream != s || s->u.mirror == NULL ||
-        (s->object.bits & SONIC__READ_IN_BLOCK) ||
-        !sonic__mirror_holds(s->u.mirror, buf))
+    if (!is_lent(s, buf))
         return false;
     if (p->n == 0) {
-        p->from = io->cork_base;
-        p->bytes = 0;
+        c->ref_at = io->cork_base;
+        c->ref_room = REFERRED_MAX;
     }
-    if (p->n > SONIC__CORK_PARTS - 3 || len > REFERRED_MAX - p->bytes)
+    if (p->n > SONIC__CORK_PARTS - 3 || len > c->ref_room)
         return false;
-    close_part(io);
-    p->v[p->n++] = (struct iovec){(void *)(uintptr_t)buf, len};
-    p->bytes += len;
+    if (p->n == 0 || c->at != c->ref_at || c->ref_end != buf) {
+        close_parts(io);
+        p->v[p->n++].iov_base = (void *)(uintptr_t)buf;
+    }
+    c->ref_end = (const uint8_t *)buf + len;
+    c->ref_room -= len;
     return true;
 }
 
@@ -150,7 +173,7 @@ queue_all(sonic_stream *s, size_t n)
         queue_parts(s);
     else
         hand_over(s, n);
-    io->parts.n = 0;
+    forget_parts(io);
 }
 
 void
@@ -161,7 +184,7 @@ sonic__cork_pull(sonic_stream *s)
 
     io->cork.stream = NULL;
     if (io->parts.n > 0)
-        close_part(io);
+        close_parts(io);
     if (n > 0 || io->parts.n > 0)
         queue_all(s, n);
 }
@@ -179,13 +202,16 @@ void
 sonic__cork_send_parts(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
+    const struct iovec *v = io->parts.v;
     size_t n = sonic__cork_bytes(io);
 
-    close_part(io);
+    close_parts(io);
     sonic__cork_sent(
         s, io, n,
-        sonic__stream_class(s)->writev(s, io->parts.v, (int)io->parts.n));
-    io->parts.n = 0;
+        io->parts.n == 1
+            ? sonic__stream_write(s, v->iov_base, v->iov_len)
+            : sonic__stream_class(s)->writev(s, v, (int)io->parts.n));
+    forget_parts(io);
 }
 
 void

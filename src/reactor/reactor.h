@@ -168,10 +168,9 @@ struct sonic_udp;
 /* References to lent memory, and the cork's bytes between them. */
 enum { SONIC__CORK_PARTS = 64 };
 struct sonic__cork_parts {
-    unsigned n;          /* 0 while nothing is corked */
-    size_t bytes;        /* of all references */
-    const uint8_t *from; /* the cork's bytes from here on are in no part yet */
-    struct iovec v[SONIC__CORK_PARTS];
+    unsigned n;                        /* 0: nothing is referred to */
+    struct iovec v[SONIC__CORK_PARTS]; /* the last one's length is what the
+                                          cork says, up to ref_end */
 };
 
 struct sonic_io {
