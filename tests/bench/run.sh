@@ -50,8 +50,8 @@ row()
     }'
 }
 
-# count PROGRAM ARG...: run it under callgrind; what it printed, instructions
-# in user space and system calls.  "rep movsb" would count as an instruction
+# count PROGRAM ARG...: run it under callgrind; the last line that it printed,
+# instructions in user space and system calls.  "rep movsb" would count as an instruction
 # for each byte, so memcpy(3) is told not to use it.
 count()
 {
@@ -66,7 +66,7 @@ count()
         cat "$tmp/stderr" >&2
         return 1
     fi
-    echo "$(cat "$tmp/stdout") $(sed -n 's/^totals: //p' "$tmp/out")"
+    echo "$(tail -n 1 "$tmp/stdout") $(sed -n 's/^totals: //p' "$tmp/out")"
 }
 
 # difference A B: two lines of count, of a short and a long run; instructions
@@ -86,10 +86,10 @@ difference()
 # parse NAME CASE MUST: a case of bench_ws_parse
 parse()
 {
-    short="1600 $(count ./bench_ws_parse "$2" 1600 | tail -n 1)" || return 1
-    long="8000 $(count ./bench_ws_parse "$2" 8000 | tail -n 1)" || return 1
+    short=$(count ./bench_ws_parse "$2" 1600) || return 1
+    long=$(count ./bench_ws_parse "$2" 8000) || return 1
     # shellcheck disable=SC2046 # two words
-    set -- "$@" $(difference "$short" "$long")
+    set -- "$@" $(difference "1600 $short" "8000 $long")
     test $# = 5 || return 1
     row "$1" "$4" - "$3"
 }
@@ -130,8 +130,8 @@ deflate()
 # broadcast WAY SIZE: instructions of sending one message to one of 1,000
 broadcast()
 {
-    short=$(count ./bench_broadcast "$1" plain "$2" 16 | tail -n 1) || return 1
-    long=$(count ./bench_broadcast "$1" plain "$2" 48 | tail -n 1) || return 1
+    short=$(count ./bench_broadcast "$1" plain "$2" 16) || return 1
+    long=$(count ./bench_broadcast "$1" plain "$2" 48) || return 1
     n=$(difference "$short" "$long") || return 1
     echo "${n% *}"
 }
