@@ -166,12 +166,13 @@ send_medium(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     struct sonic__ws_config *config = ws->config;
     sonic_cork *c = config->cork;
     const size_t n = SONIC__WS_HEADROOM + len;
-    uint8_t *head = config->headroom - SONIC__WS_HEADROOM;
+    uint8_t *head;
 
     if (!may_cork(ws, c, opcode, 0) || len > UINT16_MAX)
         return send_message(ws, opcode, data, len);
     if (data != config->headroom)
         return send_referred(ws, opcode, data, len);
+    head = config->headroom - SONIC__WS_HEADROOM;
     config->headroom = NULL; /* there is one header only */
     medium_head(head, opcode, len);
     if (c->ref_end != head || c->at != c->ref_at || n > c->ref_room)

@@ -74,10 +74,12 @@ close_parts(sonic_io *io)
 {
     struct sonic__cork_parts *p = &io->parts;
     sonic_cork *c = &io->cork;
-    struct iovec *last = &p->v[p->n - 1];
 
-    if (p->n > 0)
+    if (p->n > 0) {
+        struct iovec *last = &p->v[p->n - 1];
+
         last->iov_len = (size_t)(c->ref_end - (uint8_t *)last->iov_base);
+    }
     if (c->ref_at == c->at)
         return;
     p->v[p->n++] = (struct iovec){(void *)(uintptr_t)c->ref_at,
