@@ -220,13 +220,18 @@ typedef struct sonic_ws_options {
                                   default 10 s */
     int64_t close_timeout;     /* the peer's close, and its TCP; default 5 s */
     int64_t read_idle;         /* end with EWS_IDLE when nothing at all came for
-                                  this long; 0: never */
-    int64_t ping_interval;     /* send a ping this often; 0: never */
-    int64_t pong_timeout;      /* a pong must follow each ping within this time;
-                                  default ping_interval */
+                                  this long; 0: never.  Time in which nobody
+                                  takes what comes (paused, no read pending) is
+                                  no silence, here and for pongs */
+    int64_t ping_interval;     /* send a ping this often, unless the pong to the
+                                  last one is awaited still; 0: never */
+    int64_t pong_timeout;      /* a pong must follow each ping within this time,
+                                  or the end is EWS_PONG; may be longer than
+                                  the interval; default ping_interval */
     sonic_histogram *rtt;      /* gets the round trip of each of these pings, in
-                                  nanoseconds; borrowed, by any number of
-                                  connections; NULL: none */
+                                  nanoseconds, unless a pause fell into it;
+                                  borrowed, by any number of connections; NULL:
+                                  none */
     size_t low_water, high_water, queue_limit; /* bytes; see stream.h */
     const char *const *subprotocols;           /* by preference; at most 254 */
     size_t n_subprotocols;

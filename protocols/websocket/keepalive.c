@@ -1,6 +1,9 @@
 /* Deadlines of an open connection: read-idle, pings and their pongs; and of
  * one that closes.  One timer serves them all: it is set to whatever comes
- * first, and never moved because bytes came. */
+ * first, and never moved because bytes came.
+ *
+ * What nobody takes is not read, so that nothing is known of the peer: that
+ * time is no silence of its. */
 #include "websocket/session.h"
 
 #include <errno.h>
@@ -45,18 +48,36 @@ next_deadline(const sonic_ws *ws)
     return when;
 }
 
-/* A ping carries its number: only the pong to the last one counts. */
+/* A ping carries its number: only the pong to the last one counts.  So none is
+ * sent while one is awaited, or no pong would ever count where the round trip
+ * takes longer than the interval; but for one that nobody could hear. */
 static void
-send_ping(sonic_ws *ws, int64_t now)
+send_ping(sonic_ws *ws, int64_t now, bool heard)
 {
     struct sonic__ws_more *m = ws->more;
 
     m->next_ping = now + ws->config->opt.ping_interval;
+    if (m->pong_due != 0 && heard)
+        return;
     m->ping_id++;
-    m->ping_sent = now;
-    if (m->pong_due == 0)
-        m->pong_due = now + ws->config->opt.pong_timeout;
+    m->ping_sent = heard ? now : 0;
+    m->pong_due = now + ws->config->opt.pong_timeout;
     sonic_ws_ping(ws, &m->ping_id, sizeof m->ping_id);
+}
+
+/* The peer has its whole time again.  `paused`: nobody looked for the pong, so
+ * that it measures no round trip. */
+static void
+begin_anew(sonic_ws *ws, bool paused)
+{
+    struct sonic__ws_more *m = ws->more;
+    int64_t now = sonic_io_now(ws->config->io);
+
+    m->last_read = now;
+    if (m->pong_due != 0)
+        m->pong_due = now + ws->config->opt.pong_timeout;
+    if (paused)
+        m->ping_sent = 0;
 }
 
 static void
@@ -65,7 +86,10 @@ check_deadlines(sonic_ws *ws)
     const sonic_ws_options *o = &ws->config->opt;
     struct sonic__ws_more *m = ws->more;
     int64_t now = sonic_io_now(ws->config->io);
+    bool heard = sonic__ws_has_taker(ws);
 
+    if (!heard)
+        begin_anew(ws, true);
     if (m->pong_due != 0 && now >= m->pong_due) {
         sonic__ws_late(ws, SONIC_EWS_PONG);
         return;
@@ -75,7 +99,7 @@ check_deadlines(sonic_ws *ws)
         return;
     }
     if (o->ping_interval > 0 && now >= m->next_ping)
-        send_ping(ws, now);
+        send_ping(ws, now, heard);
     set_timer(ws, next_deadline(ws));
 }
 
@@ -129,6 +153,13 @@ sonic__ws_keepalive_read(sonic_ws *ws)
 }
 
 void
+sonic__ws_keepalive_resume(sonic_ws *ws, bool paused)
+{
+    if (ws->more != NULL && is_wanted(ws))
+        begin_anew(ws, paused);
+}
+
+void
 sonic__ws_keepalive_pong(sonic_ws *ws, const uint8_t *data, size_t len)
 {
     struct sonic__ws_more *m = ws->more;
@@ -137,6 +168,8 @@ sonic__ws_keepalive_pong(sonic_ws *ws, const uint8_t *data, size_t len)
         memcmp(data, &m->ping_id, len) != 0)
         return;
     m->pong_due = 0;
+    if (m->ping_sent == 0)
+        return;
     m->rtt = sonic_io_now(ws->config->io) - m->ping_sent;
     if (ws->config->opt.rtt != NULL)
         sonic_histogram_record(ws->config->opt.rtt, m->rtt);

@@ -25,8 +25,8 @@ is_pushing(const sonic_ws *ws)
 
 /* Is there anybody to deliver to?  While closing, what nobody wants is
  * dropped: the peer's Close frame lies behind it. */
-static bool
-has_taker(const sonic_ws *ws)
+bool
+sonic__ws_has_taker(const sonic_ws *ws)
 {
     return is_pulling(ws) || is_pushing(ws) || sonic__ws_is_closing(ws);
 }
@@ -36,7 +36,7 @@ goes_on(const sonic_ws *ws)
 {
     if (ws->state == SONIC__WS_STATE_OPEN && is_pushing(ws))
         return true;
-    return sonic__ws_phase(ws) == SONIC__WS_DATA && has_taker(ws);
+    return sonic__ws_phase(ws) == SONIC__WS_DATA && sonic__ws_has_taker(ws);
 }
 
 void
@@ -434,6 +434,15 @@ sonic__ws_go_on(sonic_ws *ws)
         sonic__ws_arm(ws, 1, 0);
 }
 
+/* It has, if there is one and there was none. */
+static void
+take_up(sonic_ws *ws, bool had_taker, bool paused)
+{
+    if (!had_taker && !(ws->flags & SONIC__WS_PARSING) && goes_on(ws))
+        sonic__ws_keepalive_resume(ws, paused);
+    sonic__ws_go_on(ws);
+}
+
 /* ---- the public half -------------------------------------------------- */
 
 static void
@@ -441,6 +450,7 @@ begin_read(sonic_ws *ws, enum sonic__ws_read_kind kind, void *buf, size_t cap,
            sonic_ws_read_fn *cb, void *ud)
 {
     struct sonic__ws_more *m = sonic__ws_more(ws);
+    bool had = sonic__ws_has_taker(ws);
     int err = 0;
 
     if (m == NULL)
@@ -464,7 +474,7 @@ begin_read(sonic_ws *ws, enum sonic__ws_read_kind kind, void *buf, size_t cap,
     m->reader.have = 0;
     m->reader.kind = kind;
     sonic__ws_choose_delivery(ws);
-    sonic__ws_go_on(ws);
+    take_up(ws, had, false);
 }
 
 void
@@ -501,15 +511,19 @@ sonic_ws_pause(sonic_ws *ws)
 void
 sonic_ws_resume(sonic_ws *ws)
 {
+    bool had = sonic__ws_has_taker(ws);
+
     ws->flags &= (uint8_t)~SONIC__WS_PAUSED;
-    sonic__ws_go_on(ws);
+    take_up(ws, had, true);
 }
 
 void
 sonic_ws_set_handler(sonic_ws *ws, const sonic_ws_handler *handler, void *ud)
 {
+    bool had = sonic__ws_has_taker(ws);
+
     ws->handler = handler;
     ws->ud = ud;
     sonic__ws_choose_delivery(ws);
-    sonic__ws_go_on(ws);
+    take_up(ws, had, true);
 }

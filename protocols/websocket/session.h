@@ -353,6 +353,7 @@ void sonic__ws_server_settle(sonic_ws_server *server);
 /* receiving.c */
 void sonic__ws_arm(sonic_ws *ws, size_t min, size_t want);
 void sonic__ws_go_on(sonic_ws *ws); /* if there is somebody to deliver to */
+bool sonic__ws_has_taker(const sonic_ws *ws);
 bool sonic__ws_forget_reader(sonic_ws *ws); /* its callback never runs */
 void sonic__ws_choose_delivery(sonic_ws *ws);
 int sonic__ws_outcome(const sonic_ws *ws); /* for operations at the end */
@@ -382,6 +383,7 @@ sonic__ws_sent(sonic_ws *ws, int ret)
 /* keepalive.c */
 void sonic__ws_keepalive_start(sonic_ws *ws);
 void sonic__ws_keepalive_read(sonic_ws *ws);
+void sonic__ws_keepalive_resume(sonic_ws *ws, bool paused); /* somebody takes */
 void sonic__ws_keepalive_pong(sonic_ws *ws, const uint8_t *data, size_t len);
 /* ENDING and CLOSING: end it when the time is up. */
 void sonic__ws_close_timer(sonic_ws *ws);
