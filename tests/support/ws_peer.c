@@ -223,7 +223,7 @@ ws_client(struct ws_world *w, const sonic_ws_handler *handler)
 }
 
 void
-ws_answer(struct ws_world *w)
+ws_answer_with(struct ws_world *w, const char *more)
 {
     char head[2048], answer[512], accept[SONIC__WS_ACCEPT + 1], *key;
     int opens = w->log.opens;
@@ -234,12 +234,18 @@ ws_answer(struct ws_world *w)
     ck_assert_int_eq(sonic__ws_accept(accept, key + 19), 0);
     snprintf(answer, sizeof answer,
              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-             "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-             accept);
+             "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
+             accept, more);
     ws_say_text(w, answer);
     for (int i = 0; i < 20000 && w->log.opens == opens; i++)
         turn(w);
     ck_assert_int_eq(w->log.opens, opens + 1);
+}
+
+void
+ws_answer(struct ws_world *w)
+{
+    ws_answer_with(w, "");
 }
 
 void
