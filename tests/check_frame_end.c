@@ -330,6 +330,42 @@ START_TEST(a_reader_learns_of_the_end)
 }
 END_TEST
 
+/* Nobody reads: the end is heard all the same, as long as no frame hides it,
+ * and then by a send that fails. */
+START_TEST(one_who_only_sends_hears_of_the_end)
+{
+    pull_world(_i);
+    ck_assert_int_eq(sonic_frame_send(w.conn, "tick", 4), 0);
+    ck_assert_int_eq(sonic_stream_shutdown(w.peer), 0);
+    frame_world_until(&w, &w.closes, 1);
+    expect_end(SONIC_FRAME_PEER, SONIC_FRAME_ENDED, 0);
+    ck_assert(frame_world_end(&w));
+}
+END_TEST
+
+START_TEST(a_send_that_fails_ends_it)
+{
+    static char block[4096];
+    int ret;
+
+    pull_world(_i);
+    frame_peer_frame(&w, "unread", 6);
+    sonic_io_poll(w.io);
+    sonic_stream_free(w.peer);
+    w.peer = NULL;
+    for (ret = 0; ret >= 0; sonic_io_poll(w.io)) {
+        ck_assert_uint_eq(w.closes, 0);
+        ret = sonic_frame_send(w.conn, block, sizeof block);
+        ck_assert_uint_eq(w.closes, 0);
+    }
+    ck_assert(ret == -EPIPE || ret == -ECONNRESET);
+    frame_world_until(&w, &w.closes, 1);
+    expect_end(SONIC_FRAME_NOBODY, SONIC_FRAME_OPEN, ret);
+    ck_assert_uint_eq(w.why.partial, 10);
+    ck_assert(frame_world_end(&w));
+}
+END_TEST
+
 START_TEST(every_row_is_taken)
 {
     const sonic_fsm *m = &sonic__frame_session_fsm;
@@ -368,6 +404,8 @@ main(void)
     tcase_add_loop_test(tc, we_terminate, 0, BACKENDS);
     tcase_add_loop_test(tc, the_io_ends, 0, BACKENDS);
     tcase_add_loop_test(tc, a_reader_learns_of_the_end, 0, BACKENDS);
+    tcase_add_loop_test(tc, one_who_only_sends_hears_of_the_end, 0, BACKENDS);
+    tcase_add_loop_test(tc, a_send_that_fails_ends_it, 0, BACKENDS);
     tcase_add_test(tc, every_row_is_taken);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);

@@ -195,8 +195,11 @@ typedef struct sonic_frame_close_record {
  * and the same one may serve any number of connections. */
 typedef struct sonic_frame_handler {
     size_t size;
-    /* A frame.  NULL: frames come through read operations only, and the
-     * stream is not read without one. */
+    /* A frame.  NULL: frames come through read operations only.  Without one
+     * the next frame waits, and behind it the peer's end; while there is none,
+     * and there is an on_close, the end is awaited, which is an operation that
+     * is pending.  A send that meets the stream's error ends the connection,
+     * from the loop, in any case. */
     void (*on_frame)(sonic_frame_conn *conn, uint8_t *data, size_t len,
                      void *ud);
     /* The queue is at or below its low-water mark: once for each time that it

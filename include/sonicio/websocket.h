@@ -107,9 +107,17 @@ typedef struct sonic_ws_close_record {
 /* What happens on a connection.  Members may be NULL.  The table is borrowed,
  * and the same one may serve any number of connections.
  *
- * Exactly one of on_message, on_chunk and on_frame chooses how data comes.
- * With none of them, and no read operation pending, nobody takes what comes:
- * the connection is not read, and pings wait unanswered, too. */
+ * Exactly one of on_message, on_chunk and on_frame chooses how data comes; one
+ * that has no use for what comes has sonic_ws_discard in its place.
+ *
+ * With none of them, and no read operation pending, nobody takes data, and the
+ * first data frame waits until somebody does; so does what lies behind it, the
+ * peer's Close and the end of the stream, too.  Until then a handler with an
+ * on_close has control frames seen to, and hears of the end, as ever: the
+ * connection is an operation that is pending, which keeps sonic_io_run from
+ * returning.  Without an on_close, while paused, and between two operations of
+ * sonic_ws_async_read_frame, nothing is read at all.  Even so a connection is
+ * over, from the loop, once a send has met the stream's error. */
 typedef struct sonic_ws_handler {
     size_t size;
     void (*on_open)(sonic_ws *ws, void *ud);
@@ -401,6 +409,12 @@ SONIC_API void sonic_ws_async_read_frame(sonic_ws *ws, sonic_ws_read_fn *cb,
 /* The blocking twin: *m describes the message in buf. */
 SONIC_API SONIC_MUST_CHECK int sonic_ws_read(sonic_ws *ws, void *buf,
                                              size_t cap, sonic_ws_message *m);
+
+/* sonic_ws_discard - takes what comes and drops it
+ * For a handler of one who only sends, as its on_chunk; on_message would do
+ * the same and have each message put together first. */
+SONIC_API void sonic_ws_discard(sonic_ws *ws, const sonic_ws_message *m,
+                                void *ud);
 
 /* Stop, and go on with, delivery to the handler.  A paused connection stops
  * reading: the peer feels it. */

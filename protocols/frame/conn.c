@@ -26,6 +26,18 @@ report(sonic_frame_conn *c)
         c->handler->on_close(c, &why, c->ud);
 }
 
+/* Where nothing is read, an error that a write met would be told by nobody. */
+static void
+look_for_error(sonic_frame_conn *c)
+{
+    int err = 0;
+
+    if (c->state == SONIC_FRAME_OPEN && !(c->flags & SONIC__FRAME_LENDING))
+        err = sonic_stream_flush(c->stream);
+    if (err < 0)
+        sonic__frame_fail(c, SONIC_FRAME_NOBODY, err);
+}
+
 /* A turn of the loop. */
 static void
 run(void *object)
@@ -37,10 +49,12 @@ run(void *object)
         sonic__frame_complete_read(c, -ECANCELED, NULL, 0);
     if (c->state == SONIC_FRAME_ENDED && sonic__frame_has_read(c))
         sonic__frame_complete_read(c, SONIC_EOF, NULL, 0);
-    if (c->state != SONIC_FRAME_CLOSED)
+    if (c->state != SONIC_FRAME_CLOSED) {
         sonic__frame_arm(c);
-    else if (!sonic_object_held(c) && !(c->flags & SONIC__FRAME_REPORTED))
+        look_for_error(c);
+    } else if (!sonic_object_held(c) && !(c->flags & SONIC__FRAME_REPORTED)) {
         report(c);
+    }
 }
 
 /* The io's end; or the session's, which has closed the object. */

@@ -23,6 +23,16 @@ wanted(const sonic_frame_conn *c)
     return c->state == SONIC_FRAME_CLOSING || c->state == SONIC_FRAME_WAITING;
 }
 
+/* Nobody takes frames now, but somebody wants to hear of the end: it is seen
+ * as long as no byte comes before it. */
+static bool
+watched(const sonic_frame_conn *c)
+{
+    return c->state == SONIC_FRAME_OPEN && c->handler != NULL &&
+           c->handler->on_close != NULL && !(c->flags & SONIC__FRAME_PAUSED) &&
+           sonic_stream_buffered(c->stream) == 0;
+}
+
 /* End the read operation; its callback may begin another. */
 void
 sonic__frame_complete_read(sonic_frame_conn *c, int err, uint8_t *data,
@@ -150,9 +160,10 @@ sonic__frame_arm(sonic_frame_conn *c)
     };
     size_t need, front;
 
-    if ((c->flags & UNDER_WAY) || !wanted(c) || !time_frame(c, false))
+    if ((c->flags & UNDER_WAY) || (!wanted(c) && !watched(c)) ||
+        !time_frame(c, false))
         return;
-    need = sonic__frame_scan_need(s, &c->codec);
+    need = wanted(c) ? sonic__frame_scan_need(s, &c->codec) : 1;
     front = c->codec.strip == 0  ? s->have
             : c->codec.strip > 0 ? (size_t)c->codec.strip
                                  : 0;

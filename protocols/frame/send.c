@@ -28,10 +28,13 @@ on_drained(sonic_stream *stream, int err, size_t n, void *ud)
         c->handler->on_drain(c, c->ud);
 }
 
-/* Pass on what a send said; above the high-water mark, wait for the low. */
+/* Pass on what a send said; above the high-water mark, wait for the low.  Was
+ * an error the stream's?  The loop will see. */
 static int
 sent(sonic_frame_conn *c, int r)
 {
+    if (r < 0 && r != SONIC_EQUEUE)
+        sonic_object_defer(c);
     if (r == 1 && !(c->flags & SONIC__FRAME_DRAINING)) {
         c->flags |= SONIC__FRAME_DRAINING;
         sonic_object_hold(c);
@@ -139,7 +142,7 @@ sonic_frame_sendv(sonic_frame_conn *c, const void *prefix,
         return sent(c, send_large(c, &p, prefix, iov, n, size));
     dst = sonic_stream_reserve(c->stream, size);
     if (dst == NULL)
-        return why_no_room(c);
+        return sent(c, why_no_room(c));
     write_header(c, &p, prefix, dst);
     gather(dst + p.header, iov, n);
     return sent(c, sonic_stream_commit(c->stream, size));
@@ -232,6 +235,8 @@ on_written(sonic_stream *stream, int err, size_t n, void *ud)
     w->next = c->more->spare;
     c->more->spare = w;
     sonic_object_drop(c);
+    if (c->state != SONIC_FRAME_CLOSED)
+        (void)sent(c, err);
     if (cb != NULL)
         cb(c, err, cb_ud);
 }

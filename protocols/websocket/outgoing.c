@@ -3,6 +3,7 @@
 #include "websocket/session.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "websocket/close.h"
@@ -49,6 +50,57 @@ sonic__ws_watch_drain(sonic_ws *ws)
     sonic_stream_async_drain(ws->stream, on_drained, ws);
 }
 
+/* ---- a stream that is broken ------------------------------------------ */
+
+/* From the loop.  Where the stream is read, that tells, and what came before;
+ * else nobody would. */
+static void
+on_doubt(sonic_io *io, void *ud)
+{
+    sonic_ws *ws = ud;
+    int err;
+
+    (void)io;
+    ws->more->doubted = false;
+    if (ws->stream != NULL && !(ws->flags & SONIC__WS_ARMED)) {
+        err = sonic_stream_flush(ws->stream);
+        if (err < 0)
+            sonic__ws_lost(ws, err);
+    }
+    sonic__ws_drop(ws);
+}
+
+/* A send was refused: was that the stream's end? */
+void
+sonic__ws_doubt(sonic_ws *ws, int err)
+{
+    struct sonic__ws_more *m;
+
+    if (err == SONIC_EQUEUE || ws->stream == NULL)
+        return;
+    m = sonic__ws_more(ws);
+    if (m == NULL || m->doubted)
+        return;
+    if (sonic_io_post(ws->config->io, on_doubt, ws) < 0)
+        return; /* the next one may have the memory */
+    m->doubted = true;
+    sonic__ws_hold(ws);
+}
+
+/* Why sonic_stream_reserve gave no n bytes. */
+int
+sonic__ws_no_room(sonic_ws *ws, size_t n)
+{
+    int err = SONIC_EQUEUE;
+
+    if (sonic_stream_has_room(ws->stream, n)) {
+        err = sonic_stream_flush(ws->stream);
+        if (err == 0)
+            err = -ENOMEM;
+    }
+    return sonic__ws_sent(ws, err);
+}
+
 /* ---- frames ----------------------------------------------------------- */
 
 static int
@@ -70,7 +122,7 @@ send_piece(sonic_ws *ws, const uint8_t *head, size_t n_head,
     uint8_t *to = sonic_stream_reserve(ws->stream, n_head + len);
 
     if (to == NULL)
-        return -ENOMEM;
+        return sonic__ws_no_room(ws, n_head + len);
     if (n_head > 0)
         memcpy(to, head, n_head);
     if (len > 0)
@@ -93,8 +145,8 @@ send_masked(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
         return SONIC_EQUEUE;
     n = sonic__ws_frame_encode(head, fin, rsv, opcode, len, &key);
     ret = send_piece(ws, head, n, data, done, key);
-    if (ret < 0) /* nothing is queued: say why */
-        return sonic_stream_has_room(ws->stream, n + done) ? ret : SONIC_EQUEUE;
+    if (ret < 0)
+        return ret; /* nothing is queued */
     while (ret >= 0 && done < len) {
         size_t piece = len - done < PIECE ? len - done : PIECE;
 

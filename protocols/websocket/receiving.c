@@ -39,6 +39,18 @@ goes_on(const sonic_ws *ws)
     return sonic__ws_phase(ws) == SONIC__WS_DATA && sonic__ws_has_taker(ws);
 }
 
+/* Nobody takes data now, but somebody wants to hear of the end, which lies
+ * behind control frames, or at once where no data come.  What was read frame
+ * by frame has control frames among its frames: there they wait, too. */
+static bool
+is_watched(const sonic_ws *ws)
+{
+    return ws->state == SONIC__WS_STATE_OPEN && ws->handler != NULL &&
+           ws->handler->on_close != NULL &&
+           !(ws->flags & (SONIC__WS_PAUSED | SONIC__WS_FREED)) &&
+           (ws->more == NULL || ws->more->reader.kind != READ_FRAME);
+}
+
 void
 sonic__ws_choose_delivery(sonic_ws *ws)
 {
@@ -247,8 +259,10 @@ parsed(sonic_ws *ws, int r, size_t len, const struct sonic__ws_progress *done)
         sonic__ws_arm(ws, 1, 0);
         return;
     }
-    if (!goes_on(ws))
+    if (!goes_on(ws)) {
+        sonic__ws_go_on(ws);
         return;
+    }
     left = len - done->consumed - done->trimmed;
     sonic__ws_arm(ws, r == 1 ? 1 : left + 1, done->want);
 }
@@ -270,6 +284,27 @@ receive_frames(sonic_ws *ws, uint8_t *data, size_t len, size_t taken)
         parsed(ws, r, len, &done);
 }
 
+/* Bytes that nobody takes: a control frame is seen to, data wait. */
+static void
+watch(sonic_ws *ws, uint8_t *data, size_t len)
+{
+    size_t need = 2, size;
+
+    if (!is_watched(ws) || !sonic__ws_parser_idle(&ws->parser) ||
+        !(data[0] & 8))
+        return;
+    if (len >= need) {
+        size = data[1] & 0x7f;
+        need += (data[1] & 0x80 ? 4 : 0) + size;
+        if (size > SONIC__WS_CONTROL_MAX)
+            need = len; /* the parser says what is wrong with it */
+    }
+    if (len < need)
+        sonic__ws_arm(ws, need, 0);
+    else
+        receive_frames(ws, data, len, 0); /* that one only */
+}
+
 static void
 take_bytes(sonic_ws *ws, int err, uint8_t *data, size_t len)
 {
@@ -284,8 +319,10 @@ take_bytes(sonic_ws *ws, int err, uint8_t *data, size_t len)
         sonic__ws_open_bytes(ws, data, len);
         break;
     case SONIC__WS_DATA:
-        if (goes_on(ws)) /* else it was paused meanwhile: they wait */
+        if (goes_on(ws))
             receive_frames(ws, data, len, 0);
+        else
+            watch(ws, data, len);
         break;
     case SONIC__WS_NOISE:
         sonic_stream_consume(ws->stream, len);
@@ -426,11 +463,12 @@ sonic__ws_arm(sonic_ws *ws, size_t min, size_t want)
                       masked ? on_bytes_of_client : on_bytes_of_server, ws);
 }
 
-/* A taker has come: look at what is there, then at what comes. */
+/* A taker has come, or the last one has gone: look at what is there, then at
+ * what comes. */
 void
 sonic__ws_go_on(sonic_ws *ws)
 {
-    if (!(ws->flags & SONIC__WS_PARSING) && goes_on(ws))
+    if (!(ws->flags & SONIC__WS_PARSING) && (goes_on(ws) || is_watched(ws)))
         sonic__ws_arm(ws, 1, 0);
 }
 
@@ -515,6 +553,14 @@ sonic_ws_resume(sonic_ws *ws)
 
     ws->flags &= (uint8_t)~SONIC__WS_PAUSED;
     take_up(ws, had, true);
+}
+
+void
+sonic_ws_discard(sonic_ws *ws, const sonic_ws_message *m, void *ud)
+{
+    (void)ws;
+    (void)m;
+    (void)ud;
 }
 
 void

@@ -303,7 +303,11 @@ sonic_ws_reserve(sonic_ws *ws, size_t n)
         return NULL;
     m->reserved = (uint8_t)header_size(ws, n);
     p = sonic_stream_reserve(ws->stream, m->reserved + n);
-    return p == NULL ? NULL : p + m->reserved;
+    if (p == NULL) {
+        (void)sonic__ws_no_room(ws, m->reserved + n);
+        return NULL;
+    }
+    return p + m->reserved;
 }
 
 /* What was encoded lies where the compressed message will: it is moved out of
@@ -349,7 +353,7 @@ sonic_ws_commit(sonic_ws *ws, enum sonic_ws_opcode opcode, size_t n)
         return err;
     p = sonic_stream_reserve(ws->stream, m->reserved + n); /* the same room */
     if (p == NULL)
-        return SONIC_EQUEUE;
+        return sonic__ws_no_room(ws, m->reserved + n);
     head = header_size(ws, n);
     if (head != m->reserved)
         memmove(p + head, p + m->reserved, n);
@@ -375,9 +379,10 @@ on_sent(sonic_stream *s, int err, size_t n, void *ud)
     struct send_op *op = ud;
     struct send_op local = *op;
 
-    (void)s;
     (void)n;
     sonic__ws_release(local.ws->config->io, op, sizeof *op);
+    if (s == local.ws->stream)
+        (void)sonic__ws_sent(local.ws, err);
     local.cb(local.ws, err, local.ud);
     sonic__ws_drop(local.ws);
 }

@@ -102,6 +102,7 @@ struct sonic__ws_more {
     uint8_t pong_len; /* newest pong that the queue had no room for */
     bool pong_waits;
     bool closing; /* the timer is the close timer */
+    bool doubted; /* on_doubt is on its way */
     uint8_t pong[SONIC__WS_CONTROL_MAX];
     char *subprotocol; /* one that a hook chose itself */
 };
@@ -371,12 +372,17 @@ int sonic__ws_send_frame(sonic_ws *ws, bool fin, uint8_t rsv, uint8_t opcode,
 void sonic__ws_pong_back(sonic_ws *ws, const uint8_t *data, size_t len);
 void sonic__ws_watch_drain(sonic_ws *ws);
 
+void sonic__ws_doubt(sonic_ws *ws, int err);
+int sonic__ws_no_room(sonic_ws *ws, size_t n);
+
 /* What sending returns: at 1 a drain event is on its way. */
 static inline int
 sonic__ws_sent(sonic_ws *ws, int ret)
 {
     if (ret == 1)
         sonic__ws_watch_drain(ws);
+    else if (ret < 0)
+        sonic__ws_doubt(ws, ret);
     return ret;
 }
 

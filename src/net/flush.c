@@ -135,7 +135,7 @@ sonic_stream_flush(sonic_stream *s)
     ssize_t n = 1;
 
     sonic__uncork(s);
-    if (s->wq == NULL || !(o->bits2 & SONIC__CONNECTED))
+    if (s->wq == NULL || o->error < 0 || !(o->bits2 & SONIC__CONNECTED))
         return o->error < 0 ? o->error : 0;
     while (n > 0 && s->wq->head != NULL && (o->ready & SONIC__WRITE)) {
         int parts = gather(s->wq, iov);
