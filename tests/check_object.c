@@ -4,6 +4,7 @@
 
 #include <sonicio/object.h>
 
+#include "reactor/reactor.h"
 #include "support/rig.h"
 
 /* What happened to an object outlives it. */
@@ -233,6 +234,21 @@ START_TEST(a_closed_io_has_no_new_ones)
 }
 END_TEST
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    struct thing *t = object;
+    sonic_io *io = sonic_object_io(t);
+
+    ck_assert_int_eq(err, -EBUSY);
+    ck_assert(cb == NULL);
+    ck_assert_ptr_eq(ud, t->told);
+    ck_assert(sonic_io_inside(io));
+    ck_assert_int_eq(sonic_io_poll(io), -EBUSY);
+    sonic_io_free(io);
+    ck_assert_uint_eq(t->told->destroys, 0);
+}
+
 /* A refusal counts as a callback: nothing blocks in it, and the io that it
  * frees is there until it returns. */
 START_TEST(a_refusal_is_a_callback)
@@ -243,14 +259,89 @@ START_TEST(a_refusal_is_a_callback)
 
     rig_open(&r, _i);
     t = make(&r, &told);
-    sonic_object_refuse_begin(t);
-    ck_assert(sonic_io_inside(r.io));
-    ck_assert_int_eq(sonic_io_poll(r.io), -EBUSY);
-    sonic_io_free(r.io);
-    ck_assert_uint_eq(told.destroys, 0);
-    sonic_object_refuse_end(r.io);
+    sonic_object_refuse(t, say, -EBUSY, NULL, &told);
     ck_assert_uint_eq(told.destroys, 1);
     rig_closed(&r);
+}
+END_TEST
+
+/* ---- refusals by the dozen ---------------------------------------------- */
+
+enum { WIDTH = 100 };
+
+struct crowd {
+    struct rig rig;
+    sonic_timer *t;
+    unsigned deep, told;
+    bool starved;
+    struct one {
+        struct crowd *crowd;
+        unsigned i;
+    } each[WIDTH];
+};
+
+static void
+on_one(sonic_timer *t, int err, void *ud)
+{
+    struct one *one = ud;
+    struct crowd *w = one->crowd;
+
+    (void)t;
+    ck_assert_int_eq(err, SONIC_ECLOSED);
+    ck_assert_uint_eq(one->i, w->starved ? (w->told + 1) % WIDTH : w->told);
+    w->told++;
+}
+
+static void *
+no_memory(size_t bytes, void *ud)
+{
+    (void)bytes;
+    (void)ud;
+    return NULL;
+}
+
+static void
+on_deep(sonic_timer *t, int err, void *ud)
+{
+    struct crowd *w = ud;
+
+    ck_assert_int_eq(err, SONIC_ECLOSED);
+    if (++w->deep < SONIC_MAX_DISPATCH) {
+        sonic_timer_once(t, 0, on_deep, w);
+        return;
+    }
+    for (unsigned i = 0; i < WIDTH; i++) {
+        w->each[i] = (struct one){w, i};
+        sonic_timer_once(t, 0, on_one, &w->each[i]);
+    }
+}
+
+/* Many may be put off: each is told, in order, and what that took of memory is
+ * used again.  Where there is no memory, one is put off and the others nest. */
+START_TEST(many_are_put_off)
+{
+    struct crowd w = {.starved = _i % 2};
+    struct hook *h = &w.rig.hook;
+
+    rig_open(&w.rig, _i / 2);
+    ck_assert_int_eq(sonic_timer_new(w.rig.io, &w.t), 0);
+    sonic_timer_close(w.t);
+    for (int round = 0; round < 2; round++) {
+        unsigned long before = h->allocs;
+
+        w.deep = w.told = 0;
+        if (w.starved)
+            w.rig.io->mem.alloc = no_memory;
+        sonic_timer_once(w.t, 0, on_deep, &w);
+        ck_assert_uint_eq(w.told, w.starved ? WIDTH - 1 : 0);
+        rig_settle(&w.rig);
+        ck_assert_uint_eq(w.told, WIDTH);
+        if (round > 0)
+            ck_assert_uint_eq(h->allocs, before);
+    }
+    ck_assert_uint_eq(sonic_io_pending(w.rig.io), 0);
+    sonic_timer_free(w.t);
+    rig_close(&w.rig);
 }
 END_TEST
 
@@ -267,6 +358,7 @@ main(void)
     rig_add(tc, it_may_end_in_its_own_turn);
     rig_add(tc, a_closed_io_has_no_new_ones);
     rig_add(tc, a_refusal_is_a_callback);
+    tcase_add_loop_test(tc, many_are_put_off, 0, 2 * RIG_BACKENDS);
     suite_add_tcase(s, tc);
     return rig_main(s);
 }

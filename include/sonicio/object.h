@@ -47,11 +47,22 @@ SONIC_API void sonic_object_hold(void *object);
 SONIC_API void sonic_object_drop(void *object);
 SONIC_API bool sonic_object_held(const void *object);
 
-/* sonic_object_refuse_begin, _end - put these around a callback that refuses
- * an operation inside the call that asked for it.  It must be the last thing
- * which that call does: the callback may have freed the io. */
-SONIC_API void sonic_object_refuse_begin(void *object);
-SONIC_API void sonic_object_refuse_end(sonic_io *io);
+/* Calls cb, whose type it knows, as the callback of an operation of object
+ * that came to nothing. */
+typedef void sonic_refusal_fn(void *object, int err, void (*cb)(void),
+                              void *ud);
+
+/* sonic_object_refuse - refuse an operation inside the call that asked for it
+ *
+ * say runs now; or, when SONIC_MAX_DISPATCH callbacks are on the stack, from
+ * the loop, and the object stays until then.  It must be the last thing which
+ * that call does: the callback may have freed the io. */
+SONIC_API void sonic_object_refuse(void *object, sonic_refusal_fn *say, int err,
+                                   void (*cb)(void), void *ud);
+/* The same for what is no such object; the caller sees that it stays. */
+SONIC_API void sonic_io_refuse(sonic_io *io, sonic_refusal_fn *say,
+                               void *object, int err, void (*cb)(void),
+                               void *ud);
 
 /* sonic_object_close - idempotent.  An io that is closed closes its objects. */
 SONIC_API void sonic_object_close(void *object);

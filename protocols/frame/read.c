@@ -179,13 +179,9 @@ sonic__frame_arm(sonic_frame_conn *c)
 /* ---- read operations -------------------------------------------------- */
 
 static void
-refuse_read(sonic_frame_conn *c, int err, sonic_frame_read_fn *cb, void *ud)
+say(void *object, int err, void (*cb)(void), void *ud)
 {
-    sonic_io *io = sonic_object_io(c);
-
-    sonic_object_refuse_begin(c);
-    cb(c, err, NULL, 0, ud);
-    sonic_object_refuse_end(io);
+    ((sonic_frame_read_fn *)cb)(object, err, NULL, 0, ud);
 }
 
 static void
@@ -202,7 +198,7 @@ begin_read(sonic_frame_conn *c, const struct sonic__frame_read *op)
     if (sonic__frame_has_read(c))
         err = -EBUSY;
     if (err < 0) {
-        refuse_read(c, err, op->cb, op->ud);
+        sonic_object_refuse(c, say, err, (void (*)(void))op->cb, op->ud);
         return;
     }
     more->read = *op;

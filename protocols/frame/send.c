@@ -241,6 +241,12 @@ on_written(sonic_stream *stream, int err, size_t n, void *ud)
         cb(c, err, cb_ud);
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_frame_fn *)cb)(object, err, ud);
+}
+
 /* Returns what refers to cb, or NULL when it was called. */
 static struct sonic__frame_write *
 begin_write(sonic_frame_conn *c, const void *prefix, const struct iovec *iov,
@@ -257,11 +263,7 @@ begin_write(sonic_frame_conn *c, const void *prefix, const struct iovec *iov,
     if (err == 0 && (w = take_write(c)) == NULL)
         err = -ENOMEM;
     if (err < 0) {
-        sonic_io *io = sonic_object_io(c);
-
-        sonic_object_refuse_begin(c);
-        cb(c, err, ud);
-        sonic_object_refuse_end(io);
+        sonic_object_refuse(c, say, err, (void (*)(void))cb, ud);
         return NULL;
     }
     w->conn = c;

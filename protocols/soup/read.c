@@ -76,16 +76,19 @@ sonic__soup_complete_read(sonic_soup *s, int err)
         cb(s, err, 0, NULL, 0, s->read_ud);
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_soup_read_fn *)cb)(object, err, 0, NULL, 0, ud);
+}
+
 void
 sonic_soup_async_read(sonic_soup *s, sonic_soup_read_fn *cb, void *ud)
 {
-    sonic_io *io = sonic_object_io(s);
     int err = s->read != NULL ? -EBUSY : s->conn == NULL ? SONIC_ECLOSED : 0;
 
     if (err < 0) {
-        sonic_object_refuse_begin(s);
-        cb(s, err, 0, NULL, 0, ud);
-        sonic_object_refuse_end(io);
+        sonic_object_refuse(s, say, err, (void (*)(void))cb, ud);
         return;
     }
     s->read = cb;

@@ -91,6 +91,24 @@ sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
     return err;
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    sonic_ws *ws = object;
+
+    ((sonic_ws_fn *)cb)(ws, err, ud);
+    sonic__ws_drop(ws);
+}
+
+void
+sonic__ws_decline(sonic_ws *ws, int err, sonic_ws_fn *cb, void *ud)
+{
+    if (cb == NULL)
+        return;
+    sonic__ws_hold(ws);
+    sonic_io_refuse(ws->config->io, say, ws, err, (void (*)(void))cb, ud);
+}
+
 /* Of a connection that is kept: it hears of its fate from the session. */
 static void
 kept(sonic_ws *ws, int err, void *ud)
@@ -119,8 +137,7 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
         err = sonic__ws_opening_new(ws);
     if (err < 0) {
         sonic_stream_free(stream);
-        if (cb != NULL)
-            cb(ws, err, ud);
+        sonic__ws_decline(ws, err, cb, ud);
         return;
     }
     sonic__ws_hold(ws);
@@ -277,7 +294,7 @@ sonic_ws_async_close(sonic_ws *ws, uint16_t code, const char *reason,
     if (err == 0)
         err = sonic_ws_close(ws, code, reason);
     if (err < 0) {
-        cb(ws, err, ud);
+        sonic__ws_decline(ws, err, cb, ud);
         return;
     }
     m->close_cb = cb;

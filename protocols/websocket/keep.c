@@ -330,8 +330,7 @@ sonic_ws_async_keep(sonic_ws *ws, const char *url,
     if (err == 0)
         err = keep_new(ws, url, opt, &k);
     if (err < 0) {
-        if (cb != NULL)
-            cb(ws, err, ud);
+        sonic__ws_decline(ws, err, cb, ud);
         return;
     }
     k->cb = cb;

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <sonicio/object.h>
+
 #include "websocket/close.h"
 #include "websocket/plain.h"
 
@@ -484,6 +486,15 @@ take_up(sonic_ws *ws, bool had_taker, bool paused)
 /* ---- the public half -------------------------------------------------- */
 
 static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    sonic_ws *ws = object;
+
+    ((sonic_ws_read_fn *)cb)(ws, err, NULL, ud);
+    sonic__ws_drop(ws);
+}
+
+static void
 begin_read(sonic_ws *ws, enum sonic__ws_read_kind kind, void *buf, size_t cap,
            sonic_ws_read_fn *cb, void *ud)
 {
@@ -502,7 +513,8 @@ begin_read(sonic_ws *ws, enum sonic__ws_read_kind kind, void *buf, size_t cap,
     else if (sonic__ws_phase(ws) != SONIC__WS_DATA)
         err = SONIC_ESTATE;
     if (err < 0) {
-        cb(ws, err, NULL, ud);
+        sonic__ws_hold(ws);
+        sonic_io_refuse(ws->config->io, say, ws, err, (void (*)(void))cb, ud);
         return;
     }
     m->reader.cb = cb;

@@ -409,7 +409,7 @@ sonic_ws_async_send(sonic_ws *ws, enum sonic_ws_opcode opcode, const void *data,
     }
     if (err < 0) {
         sonic__ws_release(ws->config->io, op, sizeof *op);
-        cb(ws, err, ud);
+        sonic__ws_decline(ws, err, cb, ud);
         return;
     }
     *op = (struct send_op){ws, cb, ud};

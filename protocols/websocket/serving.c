@@ -551,23 +551,34 @@ drain_one(sonic_ws *ws, void *ud)
         (void)sonic_ws_close(ws, SONIC_WS_GOING_AWAY, NULL);
 }
 
+static void
+say_drained(void *object, int err, void (*cb)(void), void *ud)
+{
+    const sonic_ws_drained none = {0, 0};
+
+    ((sonic_ws_drain_fn *)cb)(object, err, &none, ud);
+}
+
 void
 sonic_ws_server_async_drain(sonic_ws_server *s, int64_t timeout,
                             sonic_ws_drain_fn *cb, void *ud)
 {
     sonic_ws_drained none = {0, 0};
-    int err =
-        s->drain_cb != NULL ? -EBUSY : sonic_timer_new(s->io, &s->drain_timer);
+    int err = s->drain_cb != NULL ? -EBUSY : 0;
 
-    if (err < 0) {
-        cb(s, err, &none, ud);
+    if (err == 0 && s->live > 0)
+        err = sonic_timer_new(s->io, &s->drain_timer);
+    if (err == 0) {
+        stop_listening(s);
+        stop_waiting(s);
+    }
+    if (err < 0 || s->live == 0) {
+        sonic_object_refuse(s, say_drained, err, (void (*)(void))cb, ud);
         return;
     }
     s->drain_cb = cb;
     s->drain_ud = ud;
     s->drained = none;
-    stop_listening(s);
-    stop_waiting(s);
     sonic_object_hold(s); /* the timer's */
     sonic_object_hold(s); /* this call's */
     sonic_timer_once(s->drain_timer, timeout, on_drain_late, s);

@@ -276,6 +276,8 @@ void *sonic__ws_alloc(sonic_io *io, size_t n); /* zeroed */
 void sonic__ws_release(sonic_io *io, void *p, size_t n);
 char *sonic__ws_copy(sonic_io *io, const char *text);
 void sonic__ws_release_text(sonic_io *io, char *text);
+/* Refuse an operation, see sonic_io_refuse; cb may be NULL. */
+void sonic__ws_decline(sonic_ws *ws, int err, sonic_ws_fn *cb, void *ud);
 int sonic__ws_make(struct sonic__ws_config *config,
                    const sonic_ws_handler *handler, void *ud, sonic_ws **out);
 

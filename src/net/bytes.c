@@ -11,17 +11,19 @@ finish(sonic_bytes *b, struct sonic__bytes_op op, int err, size_t n)
         sonic__bytes_destroy(b);
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    finish(object, (struct sonic__bytes_op){(sonic_bytes_fn *)cb, ud}, err, 0);
+}
+
 /* The last thing that a call does: the callback may free the io. */
 static void
 refuse(sonic_bytes *b, sonic_stream *stream, int err, struct sonic__bytes_op op)
 {
-    sonic_io *io = sonic_stream_io(stream);
-
     b->busy++;
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    finish(b, op, err, 0);
-    sonic__refuse_end(io);
+    sonic_io_refuse(sonic_stream_io(stream), say, b, err, (void (*)(void))op.cb,
+                    op.ud);
 }
 
 static void

@@ -359,19 +359,16 @@ sonic_stream_async_connect(sonic_stream *s, const char *address,
                            const sonic_connect_options *opt,
                            sonic_stream_fn *cb, void *ud)
 {
-    sonic_io *io = s->object.io;
     struct sonic__connect *c = NULL;
     int err = refusal(s);
 
-    sonic__op_begin(io);
     if (err == 0)
-        err = make(io, &c);
+        err = make(s->object.io, &c);
     if (err < 0) {
-        sonic__complete_begin(io);
-        cb(s, err, 0, ud);
-        sonic__refuse_end(io);
+        sonic__stream_refuse(s, err, cb, ud);
         return;
     }
+    sonic__op_begin(s->object.io);
     c->stream = s;
     c->cb = cb;
     c->ud = ud;

@@ -262,14 +262,15 @@ sonic__file_attach(sonic_file *f, int fd)
 /* ---- operations begin ------------------------------------------------- */
 
 static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_file_fn *)cb)(object, err, 0, ud);
+}
+
+static void
 refuse(sonic_file *f, int err, sonic_file_fn *cb, void *ud)
 {
-    sonic_io *io = f->object.io;
-
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    cb(f, err, 0, ud);
-    sonic__refuse_end(io);
+    sonic__refuse(&f->object, say, err, (void (*)(void))cb, ud);
 }
 
 static struct sonic__file_op *

@@ -167,6 +167,13 @@ begin(sonic_file *f, const char *path, int flags, unsigned mode,
     return 0;
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    (void)object;
+    ((sonic_file_fn *)cb)(NULL, err, 0, ud);
+}
+
 void
 sonic_file_async_open(sonic_io *io, const char *path, int flags, unsigned mode,
                       const sonic_file_options *opt, sonic_file_fn *cb,
@@ -180,10 +187,8 @@ sonic_file_async_open(sonic_io *io, const char *path, int flags, unsigned mode,
         if (err < 0)
             sonic__object_free(&f->object);
     }
-    sonic__op_begin(io);
     if (err == 0)
-        return;
-    sonic__complete_begin(io);
-    cb(NULL, err, 0, ud);
-    sonic__refuse_end(io);
+        sonic__op_begin(io);
+    else
+        sonic_io_refuse(io, say, NULL, err, (void (*)(void))cb, ud);
 }

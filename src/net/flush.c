@@ -338,10 +338,15 @@ sonic__flush_dirty(sonic_io *io)
         flush_list(io);
 }
 
+static void
+say_queued(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_stream_fn *)cb)(object, err, sonic_stream_queued(object), ud);
+}
+
 void
 sonic_stream_async_drain(sonic_stream *s, sonic_stream_fn *cb, void *ud)
 {
-    sonic_io *io = s->object.io;
     int err = 0;
 
     if (s->object.flags & SONIC__CLOSED)
@@ -354,13 +359,11 @@ sonic_stream_async_drain(sonic_stream *s, sonic_stream_fn *cb, void *ud)
         err = -EBUSY;
     else if (sonic__write_queue(s) == NULL)
         err = -ENOMEM;
-    sonic__op_begin(io);
     if (err < 0) {
-        sonic__complete_begin(io);
-        cb(s, err, sonic_stream_queued(s), ud);
-        sonic__refuse_end(io);
+        sonic__refuse(&s->object, say_queued, err, (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(s->object.io);
     s->wq->drain = cb;
     s->wq->drain_ud = ud;
     s->wq->drain_err = 0;

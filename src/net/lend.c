@@ -144,19 +144,21 @@ sonic__tcp_run(struct sonic__object *o)
 /* ---- the public half --------------------------------------------------- */
 
 static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_lend_fn *)cb)(object, err, NULL, 0, ud);
+}
+
+static void
 refuse(sonic_stream *s, sonic_lend_fn *cb, void *ud)
 {
-    sonic_io *io = s->object.io;
     int err = -EBUSY;
 
     if (sonic__stream_closed(s))
         err = SONIC_ECLOSED;
     else if (!(s->object.bits2 & SONIC__CONNECTED))
         err = -ENOTCONN;
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    cb(s, err, NULL, 0, ud);
-    sonic__refuse_end(io);
+    sonic__refuse(&s->object, say, err, (void (*)(void))cb, ud);
 }
 
 void

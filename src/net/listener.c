@@ -312,19 +312,23 @@ sonic_listener_new(sonic_io *io, const char *address,
     return 0;
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_accept_fn *)cb)(object, err, NULL, ud);
+}
+
 void
 sonic_listener_async_accept(sonic_listener *l, sonic_accept_fn *cb, void *ud)
 {
     struct sonic__object *o = &l->object;
-    sonic_io *io = o->io;
 
-    sonic__op_begin(io);
     if (l->cb != NULL || (o->flags & SONIC__CLOSED)) {
-        sonic__complete_begin(io);
-        cb(l, l->cb != NULL ? -EBUSY : SONIC_ECLOSED, NULL, ud);
-        sonic__refuse_end(io);
+        sonic__refuse(o, say, l->cb != NULL ? -EBUSY : SONIC_ECLOSED,
+                      (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(o->io);
     l->cb = cb;
     l->ud = ud;
     if (!l->looping && (o->ready & SONIC__READ))

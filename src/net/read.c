@@ -384,24 +384,17 @@ sonic__read_abandon(sonic_stream *s, const void *ud)
     return s->rd.done;
 }
 
-/* Begin an operation: refused with err, or tried now, or by the loop. */
-static bool
-begin(sonic_stream *s, enum sonic__read_kind kind, int *err)
+/* Why no read may begin, or 0. */
+static int
+refusal(const sonic_stream *s)
 {
-    struct sonic__object *o = &s->object;
+    const struct sonic__object *o = &s->object;
 
-    sonic__op_begin(o->io);
-    *err = 0;
     if (o->flags & SONIC__CLOSED)
-        *err = SONIC_ECLOSED;
-    else if (!(o->bits2 & SONIC__CONNECTED))
-        *err = -ENOTCONN;
-    else if (kind_of(s) != SONIC__READ_NONE)
-        *err = -EBUSY;
-    if (*err < 0)
-        return false;
-    set_kind(s, kind);
-    return true;
+        return SONIC_ECLOSED;
+    if (!(o->bits2 & SONIC__CONNECTED))
+        return -ENOTCONN;
+    return kind_of(s) != SONIC__READ_NONE ? -EBUSY : 0;
 }
 
 void
@@ -413,19 +406,19 @@ sonic__read_start(sonic_stream *s)
         sonic__defer(&s->object);
 }
 
+/* It is refused, or tried now, or by the loop. */
 static void
 begin_read(sonic_stream *s, enum sonic__read_kind kind, void *buf, size_t len,
            sonic_stream_fn *cb, void *ud)
 {
-    sonic_io *io = s->object.io;
-    int err;
+    int err = refusal(s);
 
-    if (!begin(s, kind, &err)) {
-        sonic__complete_begin(io);
-        cb(s, err, 0, ud);
-        sonic__refuse_end(io);
+    if (err < 0) {
+        sonic__stream_refuse(s, err, cb, ud);
         return;
     }
+    sonic__op_begin(s->object.io);
+    set_kind(s, kind);
     s->rd = (struct sonic__read_op){
         .cb.read = cb, .ud = ud, .buf = buf, .len = len};
     sonic__read_start(s);
@@ -450,12 +443,7 @@ sonic_stream_async_readv(sonic_stream *s, const struct iovec *iov, int n,
                          sonic_stream_fn *cb, void *ud)
 {
     if (n < 0 || n > SONIC__IOV_MAX) {
-        sonic_io *io = s->object.io;
-
-        sonic__op_begin(io);
-        sonic__complete_begin(io);
-        cb(s, -EINVAL, 0, ud);
-        sonic__refuse_end(io);
+        sonic__stream_refuse(s, -EINVAL, cb, ud);
         return;
     }
     begin_read(s, SONIC__READ_VECTOR, (void *)(uintptr_t)iov, (size_t)n, cb,

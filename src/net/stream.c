@@ -30,6 +30,18 @@ sonic__stream_reading(const struct sonic__object *o)
            (o->flags & SONIC__REGISTERED);
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_stream_fn *)cb)(object, err, 0, ud);
+}
+
+void
+sonic__stream_refuse(sonic_stream *s, int err, sonic_stream_fn *cb, void *ud)
+{
+    sonic__refuse(&s->object, say, err, (void (*)(void))cb, ud);
+}
+
 void
 sonic__stream_go_on(sonic_stream *s)
 {

@@ -159,6 +159,8 @@ sonic__stream_closed(const sonic_stream *s)
 }
 
 /* life, stream.c */
+void sonic__stream_refuse(sonic_stream *s, int err, sonic_stream_fn *cb,
+                          void *ud); /* see sonic__refuse */
 int sonic__stream_init(sonic_io *io, sonic_stream *s,
                        const struct sonic__stream_class *cls);
 struct sonic__stream_more *sonic__stream_more(sonic_stream *s);

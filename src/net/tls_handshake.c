@@ -174,17 +174,6 @@ sonic__tls_handshake_cancel(sonic_stream *s)
     sonic__defer(&s->object);
 }
 
-static void
-refuse(sonic_stream *s, int err, sonic_stream_fn *cb, void *ud)
-{
-    sonic_io *io = s->object.io;
-
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    cb(s, err, 0, ud);
-    sonic__refuse_end(io);
-}
-
 static int
 refusal(const sonic_stream *s)
 {
@@ -210,7 +199,7 @@ sonic_tls_async_handshake(sonic_stream *tls, sonic_stream_fn *cb, void *ud)
     int64_t now = io->sys->clock(io->sys->ud);
 
     if (err < 0) {
-        refuse(tls, err, cb, ud);
+        sonic__stream_refuse(tls, err, cb, ud);
         return;
     }
     sonic__op_begin(io);

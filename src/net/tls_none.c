@@ -70,12 +70,7 @@ sonic_tls_new(sonic_tls_context *ctx, sonic_stream *below,
 void
 sonic_tls_async_handshake(sonic_stream *tls, sonic_stream_fn *cb, void *ud)
 {
-    sonic_io *io = tls->object.io;
-
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    cb(tls, SONIC_ENOTLS, 0, ud);
-    sonic__refuse_end(io);
+    sonic__stream_refuse(tls, SONIC_ENOTLS, cb, ud);
 }
 
 int

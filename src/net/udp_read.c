@@ -223,13 +223,12 @@ sonic__udp_read_abandon(sonic_udp *u, const void *ud)
     u->object.io->pending--;
 }
 
-/* Begin an operation: 0, or why it is refused. */
+/* 0, or why the operation is refused. */
 static int
 begin(sonic_udp *u, unsigned kind)
 {
     struct sonic__object *o = &u->object;
 
-    sonic__op_begin(o->io);
     if (o->flags & SONIC__CLOSED)
         return SONIC_ECLOSED;
     if (kind_of(u) != 0)
@@ -249,19 +248,23 @@ start(sonic_udp *u)
         sonic__defer(&u->object);
 }
 
+static void
+say_read(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_udp_read_fn *)cb)(object, err, NULL, ud);
+}
+
 void
 sonic_udp_async_read(sonic_udp *u, void *buf, size_t len, sonic_udp_read_fn *cb,
                      void *ud)
 {
-    sonic_io *io = u->object.io;
     int err = begin(u, SONIC__UDP_READ);
 
     if (err < 0) {
-        sonic__complete_begin(io);
-        cb(u, err, NULL, ud);
-        sonic__refuse_end(io);
+        sonic__refuse(&u->object, say_read, err, (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(u->object.io);
     u->cb.read = cb;
     u->ud = ud;
     u->buf = buf;
@@ -279,18 +282,22 @@ sonic_udp_set_async_read_buffer(sonic_udp *u, void *buf, size_t len)
     return 0;
 }
 
+static void
+say_lend(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_udp_lend_fn *)cb)(object, err, NULL, 0, ud);
+}
+
 void
 sonic_udp_lend(sonic_udp *u, sonic_udp_lend_fn *cb, void *ud)
 {
-    sonic_io *io = u->object.io;
     int err = begin(u, SONIC__UDP_LEND);
 
     if (err < 0) {
-        sonic__complete_begin(io);
-        cb(u, err, NULL, 0, ud);
-        sonic__refuse_end(io);
+        sonic__refuse(&u->object, say_lend, err, (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(u->object.io);
     u->cb.lend = cb;
     u->ud = ud;
     start(u);

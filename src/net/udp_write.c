@@ -270,25 +270,28 @@ sonic_udp_send(sonic_udp *u, const sonic_address *to, const void *data,
     return err < 0 ? err : 1;
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_udp_write_fn *)cb)(object, err, 0, ud);
+}
+
 void
 sonic_udp_async_write(sonic_udp *u, const sonic_address *to, const void *data,
                       size_t len, sonic_udp_write_fn *cb, void *ud)
 {
-    sonic_io *io = u->object.io;
     struct sonic__udp_out *r;
     int err = check(u, to, len);
 
-    sonic__op_begin(io);
     if (err == 0 && (u->object.bits2 & SONIC__UDP_WRITE_LATE))
         err = -ETIMEDOUT;
     if (err == 0)
         err = put(u, to, len, 0, &r);
     if (err < 0) {
-        sonic__complete_begin(io);
-        cb(u, err, 0, ud);
-        sonic__refuse_end(io);
+        sonic__refuse(&u->object, say, err, (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(u->object.io);
     r->data = data;
     r->cb = cb;
     r->ud = ud;
@@ -313,18 +316,15 @@ sonic_udp_flush(sonic_udp *u)
 void
 sonic_udp_async_drain(sonic_udp *u, sonic_udp_write_fn *cb, void *ud)
 {
-    sonic_io *io = u->object.io;
     int err = sonic__udp_closed(u) ? SONIC_ECLOSED
               : u->drain != NULL   ? -EBUSY
                                    : 0;
 
-    sonic__op_begin(io);
     if (err < 0) {
-        sonic__complete_begin(io);
-        cb(u, err, 0, ud);
-        sonic__refuse_end(io);
+        sonic__refuse(&u->object, say, err, (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(u->object.io);
     u->drain = cb;
     u->drain_ud = ud;
     u->drain_err = 0;

@@ -436,17 +436,6 @@ sonic_stream_commit(sonic_stream *s, size_t n)
     return q->bytes > q->high;
 }
 
-static void
-refuse_write(sonic_stream *s, int err, sonic_stream_fn *cb, void *ud)
-{
-    sonic_io *io = s->object.io;
-
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    cb(s, err, 0, ud);
-    sonic__refuse_end(io);
-}
-
 void
 sonic_stream_async_write_framed(sonic_stream *s, const void *prefix,
                                 size_t n_prefix, const void *buf, size_t len,
@@ -464,7 +453,7 @@ sonic_stream_async_write_framed(sonic_stream *s, const void *prefix,
     if (err == 0 && (b = refer(s, prefix, n_prefix, buf, len)) == NULL)
         err = -ENOMEM;
     if (err < 0) {
-        refuse_write(s, err, cb, ud);
+        sonic__stream_refuse(s, err, cb, ud);
         return;
     }
     b->cb = cb;
@@ -528,7 +517,7 @@ sonic_stream_async_writev(sonic_stream *s, const struct iovec *iov, int n,
             first = b->next;
             sonic__block_free(&s->object.io->pool, b);
         }
-        refuse_write(s, err, cb, ud);
+        sonic__stream_refuse(s, err, cb, ud);
         return;
     }
     last->cb = cb;

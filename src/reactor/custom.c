@@ -122,18 +122,18 @@ sonic_object_held(const void *object)
 }
 
 void
-sonic_object_refuse_begin(void *object)
+sonic_object_refuse(void *object, sonic_refusal_fn *say, int err,
+                    void (*cb)(void), void *ud)
 {
-    sonic_io *io = box_of(object)->base.io;
+    struct sonic__object *o = &box_of(object)->base;
 
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-}
-
-void
-sonic_object_refuse_end(sonic_io *io)
-{
-    sonic__refuse_end(io);
+    sonic__op_begin(o->io);
+    sonic__end_in_call(o->io, &(struct sonic__refusal){.owner = o,
+                                                       .say = say,
+                                                       .object = object,
+                                                       .err = err,
+                                                       .cb = cb,
+                                                       .ud = ud});
 }
 
 void

@@ -85,6 +85,7 @@ sonic_io_new(sonic_io **out, const sonic_io_options *opt)
     io->dirty_tail = &io->dirty;
     io->dirty_udp_tail = &io->dirty_udp;
     io->allowed = UINT64_MAX;
+    sonic__refuser_init(io);
     err = set_options(io, &o);
     if (err < 0)
         goto fail;
@@ -160,6 +161,7 @@ sonic__io_destroy(sonic_io *io)
     io->backend->close(io);
     sonic__net_free(io);
     sonic__timers_free(io);
+    sonic__refuser_free(io);
     sonic__attached_free(io);
     sonic__pool_free(&io->pool);
     sonic__random_close(&io->random, io->sys);
@@ -177,19 +179,6 @@ sonic_io_free(sonic_io *io)
     io->freed = true;
     if (!io->running && io->dispatched == 0)
         sonic__io_destroy(io);
-}
-
-/* The end of a callback that ran inside a call, outside the loop. */
-void
-sonic__refuse_end(sonic_io *io)
-{
-    sonic__complete_end(io);
-    if (!io->running && io->dispatched == 0 && io->closed) {
-        if (io->freed)
-            sonic__io_destroy(io);
-        else
-            sonic__io_drain(io);
-    }
 }
 
 void

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <sonicio/io.h>
+#include <sonicio/object.h>
 #include <sonicio/timer.h>
 
 #include "base/random.h"
@@ -131,6 +132,18 @@ struct sonic__heap_entry {
     struct sonic__timer *timer;
 };
 
+/* An operation that was refused too deep in the stack to say so. */
+struct sonic__refusal {
+    struct sonic__refusal *next;
+    struct sonic__object *owner; /* stays meanwhile; may be NULL */
+    sonic_refusal_fn *say;
+    void *object;
+    void (*cb)(void);
+    void *ud;
+    int err;
+    bool last; /* the owner is destroyed with it */
+};
+
 struct sonic__post {
     struct sonic__post *next;
     sonic_post_fn *fn;
@@ -236,6 +249,11 @@ struct sonic_io {
     struct sonic__attached *attached;
     sonic_mem mem;
     sonic_io_stats stats;
+
+    struct sonic__object refuser; /* of those refused too deep in the stack */
+    struct sonic__refusal *refusals, **refusals_tail, *spare_refusals;
+    struct sonic__refusal one_refusal; /* there is always one */
+    unsigned refusals_n;
 };
 
 extern const struct sonic__backend sonic__backend_epoll, sonic__backend_poll;
@@ -253,6 +271,7 @@ int sonic__object_detach(struct sonic__object *o);   /* gives fd back, open */
 void sonic__object_close(struct sonic__object *o);
 void sonic__object_free(struct sonic__object *o);
 void sonic__object_destroy(struct sonic__object *o);
+void sonic__object_bury(struct sonic__object *o); /* once that may be */
 
 /* Have o->cls->run called in the next cycle. */
 static inline void
@@ -296,10 +315,16 @@ sonic__complete_begin(sonic_io *io)
     io->allowed -= io->allowed > 0;
 }
 
-/* The end of a callback that refuses an operation: it runs inside the call
- * that asked for it, even outside the loop, and must be the last thing that
- * call does, because the callback may have freed the io. */
-void sonic__refuse_end(sonic_io *io);
+/* Refuse an operation of o inside the call that asked for it, even outside the
+ * loop; from the loop when as many completions as may be are on the stack.  It
+ * must be the last thing that call does: the callback may have freed the io.
+ * say calls cb, by its true type. */
+void sonic__refuse(struct sonic__object *o, sonic_refusal_fn *say, int err,
+                   void (*cb)(void), void *ud);
+/* The same for an operation that has begun, see sonic__op_begin. */
+void sonic__end_in_call(sonic_io *io, const struct sonic__refusal *r);
+void sonic__refuser_init(sonic_io *io);
+void sonic__refuser_free(sonic_io *io);
 
 /* May a completion run on this stack?  Only inside the loop. */
 static inline bool

@@ -64,7 +64,7 @@ run_taken(sonic_io *io)
     o->next = NULL;
     o->cls->run(o);
     if ((o->flags & SONIC__FREED) && o->next == NULL)
-        sonic__object_destroy(o);
+        sonic__object_bury(o);
 }
 
 static void

@@ -100,18 +100,21 @@ sonic_signal_new(sonic_io *io, const sigset_t *set, sonic_signal **out)
     return 0;
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_signal_fn *)cb)(object, err, 0, ud);
+}
+
 void
 sonic_signal_async_wait(sonic_signal *s, sonic_signal_fn *cb, void *ud)
 {
-    sonic_io *io = s->object.io;
-
-    sonic__op_begin(io);
     if (s->cb != NULL || (s->object.flags & SONIC__CLOSED)) {
-        sonic__complete_begin(io);
-        cb(s, s->cb != NULL ? -EBUSY : SONIC_ECLOSED, 0, ud);
-        sonic__refuse_end(io);
+        sonic__refuse(&s->object, say, s->cb != NULL ? -EBUSY : SONIC_ECLOSED,
+                      (void (*)(void))cb, ud);
         return;
     }
+    sonic__op_begin(s->object.io);
     s->cb = cb;
     s->ud = ud;
     sonic__defer(&s->object);

@@ -40,16 +40,17 @@ call(sonic_timer *t, sonic_timer_fn *cb, void *ud, int err)
     sonic__complete_end(t->object.io);
 }
 
+static void
+say(void *object, int err, void (*cb)(void), void *ud)
+{
+    ((sonic_timer_fn *)cb)(object, err, ud);
+}
+
 /* The schedule that ARM asked for does not come about. */
 static void
 refuse(sonic_timer *t, int err)
 {
-    sonic_io *io = t->object.io;
-
-    sonic__op_begin(io);
-    sonic__complete_begin(io);
-    t->next_cb(t, err, t->next_ud);
-    sonic__refuse_end(io);
+    sonic__refuse(&t->object, say, err, (void (*)(void))t->next_cb, t->next_ud);
 }
 
 static void
@@ -118,14 +119,15 @@ act_speak(sonic_timer *t)
 static void
 act_speak_arm(sonic_timer *t)
 {
-    sonic_io *io = t->object.io;
-    sonic_timer_fn *cb = t->cb;
-    void *ud = t->ud;
+    const struct sonic__refusal was = {.owner = &t->object,
+                                       .say = say,
+                                       .object = t,
+                                       .err = -ECANCELED,
+                                       .cb = (void (*)(void))t->cb,
+                                       .ud = t->ud};
 
     act_arm(t);
-    sonic__complete_begin(io);
-    cb(t, -ECANCELED, ud);
-    sonic__refuse_end(io);
+    sonic__end_in_call(t->object.io, &was);
 }
 
 static void
