@@ -210,6 +210,8 @@ refuse(sonic_stream *s, uint8_t *data, size_t len, struct dispatch *d)
 
     ck_assert(!sonic_stream_refer(s, foreign, sizeof foreign));
     ck_assert(!sonic_stream_refer(d->other, data, len));
+    ck_assert(!sonic_stream_refer(s, data, 300000)); /* more than it takes */
+    ck_assert_uint_eq(sonic_io_cork(d->r->io)->ref_room, 0);
     for (unsigned i = 0; sonic_stream_refer(s, data, 1); i++)
         ck_assert_uint_lt(i, 100); /* there is an end to it */
     ck_assert_int_eq(sonic_stream_send(s, "!", 1), 0);

@@ -25,6 +25,9 @@ struct world {
     unsigned seed;     /* of what is done; 0: each message is sent back */
     unsigned first;    /* seed */
     unsigned messages; /* that came */
+    int closed;        /* error of the close record */
+    unsigned closes;
+    unsigned long fail; /* allocation, from the next message's callback on */
     uint8_t *said, *want, *heard;
     size_t n_said, n_want, n_heard;
 };
@@ -53,8 +56,9 @@ do_something(struct world *w, sonic_ws *ws, const sonic_ws_message *m)
 {
     size_t from = m->len > 0 ? draw(w, (unsigned)m->len) : 0;
     size_t some = m->len / 2;
+    const struct sonic__ws_config *config = ws->config;
 
-    switch (draw(w, 9)) {
+    switch (draw(w, 10)) {
     case 0:
     case 1:
     case 2:
@@ -78,6 +82,11 @@ do_something(struct world *w, sonic_ws *ws, const sonic_ws_message *m)
     case 7:
         send_of(w, ws, SONIC_WS_TEXT, (const uint8_t *)"no message", 10);
         break;
+    case 8: /* settings of its own from here on */
+        ck_assert_int_eq(sonic_ws_set_max_message(ws, 1 << 20), 0);
+        if (ws->config != config) /* the server's: of no message any more */
+            ck_assert_ptr_null(config->headroom);
+        break;
     default:
         w->n_want += ws_script_frame(w->want + w->n_want, 0x89,
                                      (const uint8_t *)"?", 1, NULL);
@@ -97,6 +106,7 @@ on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
     if (w->seed == 0) {
         send_of(w, ws, m->opcode, m->data, m->len);
         ck_assert_uint_eq(sonic_ws_queued(ws), w->n_want);
+        hook_mem_fail_nth(&w->r.hook, w->fail);
         return;
     }
     if (m->len > 0 && draw(w, 4) == 0)
@@ -105,8 +115,18 @@ on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
         do_something(w, ws, m);
 }
 
-static const sonic_ws_handler handler = {SONIC_WS_HANDLER_INIT,
-                                         .on_message = on_message};
+static void
+on_close(sonic_ws *ws, const sonic_ws_close_record *record, void *ud)
+{
+    struct world *w = ud;
+
+    (void)ws;
+    w->closes++;
+    w->closed = record->error;
+}
+
+static const sonic_ws_handler handler = {
+    SONIC_WS_HANDLER_INIT, .on_message = on_message, .on_close = on_close};
 
 /* What the peer can hear now. */
 static void
@@ -132,7 +152,7 @@ open_world(struct world *w, int index, unsigned seed,
     rig_open_with(&w->r, index, io);
     rig_pair(fd);
     w->peer = fd[0];
-    if (seed != 0)
+    if (seed != 0 || io != NULL)
         setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
     ck_assert_int_eq(
         sonic_ws_server_new(w->r.io, &opt, &handler, w, &w->server), 0);
@@ -169,6 +189,19 @@ say_later(struct world *w, uint8_t head, size_t n)
         payload[i] = (uint8_t)('a' + (i + w->n_said) % 26);
     w->n_said += ws_script_frame(w->said + w->n_said, head, payload, n, &key);
     ck_assert_uint_lt(w->n_said, ROOM);
+}
+
+/* A message in two fragments: the next ones are read another way. */
+static void
+say_in_two(struct world *w)
+{
+    static const uint8_t part[700] = {'p', 'a', 'r', 't'};
+    uint32_t key = 0x9d11e5a7u;
+
+    w->n_said +=
+        ws_script_frame(w->said + w->n_said, 0x02, part, sizeof part, &key);
+    w->n_said +=
+        ws_script_frame(w->said + w->n_said, 0x80, part, sizeof part, &key);
 }
 
 static void
@@ -282,6 +315,37 @@ START_TEST(short_ones_in_one_piece)
 }
 END_TEST
 
+/* The system takes a part, and there is no memory to keep the rest: the
+ * connection is over, and told so. */
+START_TEST(no_memory_for_the_rest)
+{
+    unsigned failed = 0;
+
+    for (unsigned long nth = 1; nth <= 4; nth++) {
+        struct world w;
+        sonic_io_options opt = SONIC_IO_OPTIONS_INIT;
+
+        open_world(&w, _i, 0, &opt);
+        for (unsigned i = 0; i < 12; i++)
+            say_later(&w, 0x82, i % 2 == 0 ? 16384 : 10);
+        w.fail = nth;
+        rig_put(w.peer, w.said, w.n_said);
+        rig_settle(&w.r);
+        w.fail = 0;
+        if (w.r.hook.mem_failed) {
+            failed++;
+            RIG_UNTIL(&w.r, w.closes > 0);
+            ck_assert_int_eq(w.closed, -ENOMEM);
+        } else {
+            hook_mem_fail_nth(&w.r.hook, 0);
+            check_heard(&w);
+        }
+        close_world(&w);
+    }
+    ck_assert_uint_gt(failed, 0);
+}
+END_TEST
+
 /* ---- whatever is done with them ---------------------------------------- */
 
 static size_t
@@ -304,7 +368,10 @@ one_seed(int index, unsigned seed)
 
     open_world(&w, index, seed, NULL);
     for (unsigned i = 0; i < MESSAGES; i++)
-        say_later(&w, draw(&w, 3) == 0 ? 0x81 : 0x82, some_size(&w));
+        if (draw(&w, 8) == 0)
+            say_in_two(&w);
+        else
+            say_later(&w, draw(&w, 3) == 0 ? 0x81 : 0x82, some_size(&w));
     while (at < w.n_said) {
         size_t n = at_once ? 60000 : 1 + draw(&w, 9000);
 
@@ -342,6 +409,7 @@ main(void)
     rig_add(tc, medium_ones_in_one_piece);
     rig_add(tc, short_ones_in_one_piece);
     rig_add(tc, many_at_once);
+    rig_add(tc, no_memory_for_the_rest);
     suite_add_tcase(suite, tc);
     tc = tcase_create("seeds");
     tcase_set_timeout(tc, 120);

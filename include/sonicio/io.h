@@ -202,18 +202,18 @@ SONIC_API void sonic_io_get_stats(const sonic_io *io, sonic_io_stats *out);
  *            returns, in one call with what else it queues and in the order of
  *            the calls: sonic_stream_send.  The queue stands below its
  *            high-water mark after that.
- *   ref_end  where sonic_stream_refer has referred to memory and `at` stands at
- *            ref_at still: the end of that memory.  n bytes from there on that
- *            were lent too, n <= ref_room, are referred to by adding n to
- *            ref_end and taking it from ref_room.
- *   again    true: all that was lent is consumed; lend again when there is
- *            more, as before: sonic_stream_lend_again.  Set it last, and where
- *            nothing else was done with the read side. */
+ *   ref_end  where sonic_stream_refer has referred, for `stream`, to memory,
+ * and `at` stands at ref_at still: the end of that memory.  n bytes from there
+ * on that were lent too, n <= ref_room, are referred to by adding n to ref_end
+ * and taking it from ref_room.  ref_room 0: nothing was referred to, or no more
+ * can be. again    true: all that was lent is consumed; lend again when there
+ * is more, as before: sonic_stream_lend_again.  Set it last, and where nothing
+ * else was done with the read side. */
 typedef struct sonic_cork {
     uint8_t *at, *end;
     struct sonic_stream *stream; /* NULL: there is no room for any */
     const uint8_t *ref_end, *ref_at;
-    size_t ref_room; /* bytes; 0: nothing was referred to */
+    size_t ref_room; /* bytes */
     bool again;
 } sonic_cork;
 

@@ -426,8 +426,10 @@ SONIC_API void sonic_ws_resume(sonic_ws *ws);
 /* sonic_ws_send - queue a message
  *
  * Returns 0, or 1 when the queue stands above its high-water mark now: pause,
- * and wait for on_drain.  data may be (part of) a message being delivered.
- * Text is not checked: sending bad UTF-8 is the caller's fault.
+ * and wait for on_drain.  data may be (part of) a message being delivered: that
+ * is not copied where it need not be, and may not be changed any more until its
+ * callback returns.  Text is not checked: sending bad UTF-8 is the caller's
+ * fault.
  * ERRORS  nothing is queued: SONIC_ESTATE when not OPEN, SONIC_EQUEUE,
  * SONIC_ETOOBIG over 2^63-1, -ENOMEM, SONIC_EWS_FRAGMENT while a message is
  * sent in parts; or the error that an earlier write met. */
@@ -541,7 +543,7 @@ SONIC_API sonic_io *sonic_ws_io(const sonic_ws *ws);
 SONIC_API void sonic_ws_set_handler(sonic_ws *ws,
                                     const sonic_ws_handler *handler, void *ud);
 SONIC_API void *sonic_ws_user(const sonic_ws *ws);
-/* Change the limit, at any time; it holds from the next message on. */
+/* Change the limit, at any time; it holds for what is received from then on. */
 SONIC_API SONIC_MUST_CHECK int sonic_ws_set_max_message(sonic_ws *ws,
                                                         uint64_t bytes);
 /* Trace every step of the connection's machines.  tracer is borrowed; NULL

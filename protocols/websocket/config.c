@@ -214,6 +214,10 @@ sonic__ws_config_own(sonic_ws *ws)
     c->agreed = old->agreed;
     c->press = old->press;
     memcpy(c->extensions, old->extensions, sizeof c->extensions);
+    /* In the callback of a message that is the connection's, not the others'.
+     */
+    c->headroom = old->headroom;
+    old->headroom = NULL;
     ws->config = c;
     sonic__ws_config_drop(old);
     return 0;

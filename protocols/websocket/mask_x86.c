@@ -144,11 +144,12 @@ mask_avx2(uint8_t *dst, const uint8_t *src, size_t n, uint32_t key)
 }
 
 /* A store that crosses a cache line costs twice as much as one that does not.
- * Here it pays to align them, in place from somewhat longer on. */
+ * Here it pays to align them; from somewhat longer on in place, or where it
+ * moves down by less than its length. */
 static inline bool
 is_long(const uint8_t *dst, const uint8_t *src, size_t n)
 {
-    return n > 1024 || (n >= 512 && (size_t)(src - dst) >= n);
+    return n > 1024 || (n >= 512 && (uintptr_t)src - (uintptr_t)dst >= n);
 }
 
 /* The same for what is long: the first vector reaches up to where stores are

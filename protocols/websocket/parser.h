@@ -1,10 +1,11 @@
 /* parser.h - bytes of the wire in, messages out; RFC 6455 section 5
  *
  * The parser works on a window: contiguous bytes that its caller received and
- * owns.  It unmasks payload where it lies and moves the payload of later
- * fragments down behind the earlier ones, so that a message is whole in the
- * window without having been copied.  It does no I/O, reads no clock and
- * allocates nothing; any split of the input gives the same deliveries.
+ * owns.  It unmasks payload where it lies, or a few bytes further down (see
+ * plain.h), and moves the payload of later fragments down behind the earlier
+ * ones, so that a message is whole in the window without having been copied. It
+ * does no I/O, reads no clock and allocates nothing; any split of the input
+ * gives the same deliveries.
  */
 #ifndef SONICIO_WEBSOCKET_PARSER_H
 #define SONICIO_WEBSOCKET_PARSER_H

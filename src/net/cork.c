@@ -109,21 +109,18 @@ sonic_stream_refer(sonic_stream *s, const void *buf, size_t len)
     sonic_io *io = s->object.io;
     struct sonic__cork_parts *p = &io->parts;
     sonic_cork *c = &io->cork;
+    size_t room = p->n > 0 ? c->ref_room : REFERRED_MAX;
 
-    if (!is_lent(s, buf))
+    if (!is_lent(s, buf) || p->n > SONIC__CORK_PARTS - 3 || len > room)
         return false;
-    if (p->n == 0) {
+    if (p->n == 0)
         c->ref_at = io->cork_base;
-        c->ref_room = REFERRED_MAX;
-    }
-    if (p->n > SONIC__CORK_PARTS - 3 || len > c->ref_room)
-        return false;
     if (p->n == 0 || c->at != c->ref_at || c->ref_end != buf) {
         close_parts(io);
         p->v[p->n++].iov_base = (void *)(uintptr_t)buf;
     }
     c->ref_end = (const uint8_t *)buf + len;
-    c->ref_room -= len;
+    c->ref_room = room - len;
     return true;
 }
 
@@ -144,8 +141,9 @@ hand_over(sonic_stream *s, size_t n)
     s->wq = q;
 }
 
-/* The parts get a queue of the stream's own; the cork keeps its block. */
-static void
+/* The parts get a queue of the stream's own; the cork keeps its block.  False:
+ * there is no memory. */
+static bool
 queue_parts(sonic_stream *s)
 {
     sonic_io *io = s->object.io;
@@ -163,19 +161,23 @@ queue_parts(sonic_stream *s)
     if (err < 0) { /* a stream with a hole is no stream */
         s->object.error = err;
         sonic__write_give_up(s, err);
+        sonic__defer(&s->object); /* who reads is told */
     }
+    return err == 0;
 }
 
-static void
+static bool
 queue_all(sonic_stream *s, size_t n)
 {
     sonic_io *io = s->object.io;
+    bool queued = true;
 
     if (io->parts.n > 0)
-        queue_parts(s);
+        queued = queue_parts(s);
     else
         hand_over(s, n);
     forget_parts(io);
+    return queued;
 }
 
 void
@@ -188,13 +190,14 @@ sonic__cork_pull(sonic_stream *s)
     if (io->parts.n > 0)
         close_parts(io);
     if (n > 0 || io->parts.n > 0)
-        queue_all(s, n);
+        (void)queue_all(s, n);
 }
 
 void
 sonic__cork_keep(sonic_stream *s, size_t n, ssize_t taken)
 {
-    queue_all(s, n);
+    if (!queue_all(s, n))
+        return;
     taken = sonic__write_judge(s, taken);
     if (taken > 0)
         sonic__write_advance(s, (size_t)taken);
