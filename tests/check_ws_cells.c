@@ -121,6 +121,17 @@ ended(int err, enum sonic_ws_layer layer)
     ck_assert_int_eq(sonic_ws_state(w.client), SONIC_WS_TERMINATED);
 }
 
+/* We closed, and no Close frame came back. */
+static void
+unanswered(int err)
+{
+    ended(err, SONIC_WS_LAYER_CLOSE);
+    ck_assert(!w.log.why.clean);
+    ck_assert_int_eq(w.log.why.side, SONIC_WS_US);
+    ck_assert_uint_eq(w.log.why.code, SONIC_WS_ABNORMAL);
+    ck_assert_str_eq(w.log.why.reason, sonic_strerror(err));
+}
+
 START_TEST(idle_and_closed)
 {
     begin(_i);
@@ -187,8 +198,7 @@ START_TEST(closing_is_broken)
     ck_assert_int_eq(sonic_ws_close(w.client, 1000, NULL), 0);
     sonic_io_poll(w.io);
     hang_up();
-    ended(0, SONIC_WS_LAYER_CLOSE);
-    ck_assert(!w.log.why.clean);
+    unanswered(-ECONNRESET);
     end();
 }
 END_TEST
@@ -352,18 +362,26 @@ START_TEST(open_and_closing)
     ws_answer(&w);
     ck_assert_int_eq(sonic_ws_close(w.client, 1000, NULL), 0);
     refuses_calls();
+    ws_expect_close(&w, 1000); /* unread bytes would be a reset */
     hang_up();
-    ended(0, SONIC_WS_LAYER_CLOSE);
-    ck_assert(!w.log.why.clean);
+    unanswered(SONIC_EWS_ABNORMAL);
     end();
 
     begin(_i);
     meet(url);
     ws_answer(&w);
     ck_assert_int_eq(sonic_ws_close(w.client, 1000, NULL), 0);
+    ws_expect_close(&w, 1000);
     break_it();
-    ended(0, SONIC_WS_LAYER_CLOSE);
-    ck_assert(!w.log.why.clean);
+    unanswered(-ECONNRESET);
+    end();
+
+    begin(_i);
+    meet(url);
+    ws_answer(&w);
+    ck_assert_int_eq(sonic_ws_close(w.client, 1000, "done"), 0);
+    sonic_ws_terminate(w.client);
+    unanswered(-ECANCELED);
     end();
 }
 END_TEST

@@ -64,29 +64,44 @@ START_TEST(peer_closes)
 }
 END_TEST
 
+/* Code and reason are the peer's (7.1.5). */
 START_TEST(we_close)
 {
-    begin(_i);
-    ws_serve_open(&w, &ws_log_handler);
-    ck_assert_int_eq(sonic_ws_close(w.log.ws, 1000, "bye"), 0);
-    ck_assert_int_eq(sonic_ws_state(w.log.ws), SONIC_WS_CLOSED_BY_US);
-    ck_assert_int_eq(sonic_ws_close(w.log.ws, 1000, NULL), SONIC_ESTATE);
-    ck_assert_int_eq(sonic_ws_send(w.log.ws, SONIC_WS_TEXT, "x", 1),
-                     SONIC_ESTATE);
-    ws_expect_frame(&w, 0x88,
-                    "\x03\xe8"
-                    "bye");
-    ws_say_frame(&w, 0x81, "late"); /* still delivered */
-    ws_say_frame(&w, 0x88, "\x03\xe8");
-    ws_expect_eof(&w);
-    close(w.fd);
-    w.fd = -1;
-    ws_until(&w, "close:1000 ");
-    ck_assert_str_eq(w.log.text, "open text:late bye close:1000 ");
-    ck_assert(w.log.why.clean);
-    ck_assert_int_eq(w.log.why.side, SONIC_WS_US);
-    ck_assert_str_eq(w.log.why.reason, "bye");
-    ws_world_close(&w);
+    static const struct {
+        const char *payload, *reason;
+        unsigned code;
+    } answer[] = {{"\x03\xe8", "", 1000},
+                  {"", "", 1005},
+                  {"\x03\xf3"
+                   "boom",
+                   "boom", 1011}};
+    char last[32];
+
+    for (size_t i = 0; i < sizeof answer / sizeof *answer; i++) {
+        begin(_i);
+        ws_serve_open(&w, &ws_log_handler);
+        ck_assert_int_eq(sonic_ws_close(w.log.ws, 1000, "bye"), 0);
+        ck_assert_int_eq(sonic_ws_state(w.log.ws), SONIC_WS_CLOSED_BY_US);
+        ck_assert_int_eq(sonic_ws_close(w.log.ws, 1000, NULL), SONIC_ESTATE);
+        ck_assert_int_eq(sonic_ws_send(w.log.ws, SONIC_WS_TEXT, "x", 1),
+                         SONIC_ESTATE);
+        ws_expect_frame(&w, 0x88,
+                        "\x03\xe8"
+                        "bye");
+        ws_say_frame(&w, 0x81, "late"); /* still delivered */
+        ws_say_frame(&w, 0x88, answer[i].payload);
+        ws_expect_eof(&w);
+        close(w.fd);
+        w.fd = -1;
+        snprintf(last, sizeof last, "text:late bye close:%u ", answer[i].code);
+        ws_until(&w, last);
+        ck_assert(w.log.why.clean);
+        ck_assert_int_eq(w.log.why.error, 0);
+        ck_assert_int_eq(w.log.why.side, SONIC_WS_US);
+        ck_assert_int_eq(w.log.why.layer, SONIC_WS_LAYER_CLOSE);
+        ck_assert_str_eq(w.log.why.reason, answer[i].reason);
+        ws_world_close(&w);
+    }
 }
 END_TEST
 
@@ -115,8 +130,9 @@ START_TEST(close_is_not_answered)
     begin(_i);
     w.opt.close_timeout = 20 * MS;
     ws_serve_open(&w, &ws_log_handler);
-    ck_assert_int_eq(sonic_ws_close(w.log.ws, 1000, NULL), 0);
-    ws_until(&w, "close:1000 ");
+    ck_assert_int_eq(sonic_ws_close(w.log.ws, 1000, "bye"), 0);
+    ws_until(&w, "close:1006 ");
+    ck_assert_str_eq(w.log.why.reason, sonic_strerror(-ETIMEDOUT));
     ck_assert(!w.log.why.clean);
     ck_assert_int_eq(w.log.why.error, -ETIMEDOUT);
     ws_world_close(&w);
@@ -196,7 +212,7 @@ START_TEST(violation_while_closing_sends_no_second_close)
     ck_assert_uint_eq(ws_hear(&w, &c, 1), 0);
     close(w.fd);
     w.fd = -1;
-    ws_until(&w, "close:1000 ");
+    ws_until(&w, "close:1006 ");
     ck_assert(!w.log.why.clean);
     ck_assert_int_eq(w.log.why.error, SONIC_EWS_MASK);
     ws_world_close(&w);

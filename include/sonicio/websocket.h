@@ -94,9 +94,11 @@ typedef struct sonic_ws_close_record {
     enum sonic_ws_side side;   /* who ended it; NOBODY: the network */
     enum sonic_ws_layer layer; /* where */
     enum sonic_ws_state state; /* in which state */
-    int error;                 /* 0 for a clean close, else what went wrong */
-    uint16_t code;    /* status of the close frame; 1005 none in it; 1006 no
-                         close frame came */
+    int error;        /* 0: the close is clean, or will be; else what went
+                         wrong: SONIC_EWS_ABNORMAL, the peer hung up */
+    uint16_t code;    /* status of the peer's close frame, whoever closed first
+                         (RFC 6455 section 7.1.5); 1005 none in it; 1006 none
+                         came; of a violation, what the peer was told */
     uint16_t status;  /* HTTP status of a refused handshake, else 0 */
     bool clean;       /* both close frames were exchanged */
     bool retryable;   /* the same again may succeed */

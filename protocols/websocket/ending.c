@@ -137,6 +137,7 @@ sonic__ws_note(sonic_ws *ws, const struct sonic__ws_cause *why,
     if (m == NULL || m->record.layer != SONIC_WS_LAYER_NONE)
         return;
     r = &m->record;
+    memset(r->reason, 0, sizeof r->reason);
     r->side = why->side;
     r->layer = why->layer;
     r->state = in;
@@ -150,6 +151,19 @@ sonic__ws_note(sonic_ws *ws, const struct sonic__ws_cause *why,
         memcpy(r->reason, why->reason, n);
     else if (why->err < 0)
         snprintf(r->reason, sizeof r->reason, "%s", sonic_strerror(why->err));
+}
+
+/* What came of the close that is on record. */
+void
+sonic__ws_note_anew(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    enum sonic_ws_state in = SONIC_WS_OPEN;
+
+    if (ws->more != NULL && ws->more->record.layer != SONIC_WS_LAYER_NONE) {
+        in = ws->more->record.state;
+        ws->more->record.layer = SONIC_WS_LAYER_NONE;
+    }
+    sonic__ws_note(ws, why, in);
 }
 
 int

@@ -14,8 +14,8 @@
 typedef int fsm_act(sonic_ws *ws, const struct sonic__ws_cause *why);
 static fsm_act act_connect, act_await_head, act_ask, act_ask_proxy, act_open,
     act_secure, act_upgrade, act_refuse, act_say_close, act_reply, act_acked,
-    act_fail, act_give_up, act_end, act_busy, act_not_open, act_nothing,
-    act_impossible;
+    act_fail, act_give_up, act_unanswered, act_end, act_busy, act_not_open,
+    act_nothing, act_impossible;
 
 #define FSM_NAME "ws-session"
 #define FSM_DEF "websocket/session.def"
@@ -166,16 +166,17 @@ act_reply(sonic_ws *ws, const struct sonic__ws_cause *why)
     return 0;
 }
 
+/* 7.1.5: code and reason are the peer's, though we closed first. */
 static int
 act_acked(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
+    struct sonic__ws_cause ours = *why;
     struct sonic__ws_more *m = sonic__ws_more(ws);
 
     if (m != NULL) {
+        ours.side = SONIC_WS_US;
+        sonic__ws_note_anew(ws, &ours);
         m->record.clean = true;
-        m->record.error = 0;
-        if (m->record.layer == SONIC_WS_LAYER_NONE)
-            sonic__ws_note(ws, why, SONIC_WS_CLOSED_BY_US);
     }
     await_end(ws, is_server(ws));
     return 0;
@@ -190,14 +191,31 @@ act_fail(sonic_ws *ws, const struct sonic__ws_cause *why)
     return 0;
 }
 
+/* We closed, and the peer's Close frame did not come. */
+static void
+note_unanswered(sonic_ws *ws, int err)
+{
+    struct sonic__ws_cause why = {.err = err,
+                                  .side = SONIC_WS_US,
+                                  .layer = SONIC_WS_LAYER_CLOSE,
+                                  .code = SONIC_WS_ABNORMAL};
+
+    sonic__ws_note_anew(ws, &why);
+}
+
 static int
 act_give_up(sonic_ws *ws, const struct sonic__ws_cause *why)
 {
-    struct sonic__ws_more *m = sonic__ws_more(ws);
-
-    if (m != NULL)
-        m->record.error = why->err;
+    note_unanswered(ws, why->err);
     await_end(ws, true);
+    return 0;
+}
+
+static int
+act_unanswered(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    note_unanswered(ws, why->err);
+    sonic__ws_end(ws, why);
     return 0;
 }
 
@@ -404,8 +422,6 @@ sonic__ws_late(sonic_ws *ws, int err)
         sonic__ws_refused(ws, &why);
         return;
     }
-    if (ws->state == S_CLOSING && ws->more != NULL)
-        ws->more->record.error = err; /* the close was not answered */
     step(ws, E_LATE, &why);
 }
 

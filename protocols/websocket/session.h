@@ -269,6 +269,7 @@ sonic__ws_drop(sonic_ws *ws)
 
 void sonic__ws_note(sonic_ws *ws, const struct sonic__ws_cause *why,
                     enum sonic_ws_state in);
+void sonic__ws_note_anew(sonic_ws *ws, const struct sonic__ws_cause *why);
 void sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why);
 struct sonic__ws_more *sonic__ws_more(sonic_ws *ws);
 void sonic__ws_more_reset(sonic_ws *ws);       /* before another connection */
