@@ -271,6 +271,67 @@ START_TEST(no_reader)
 }
 END_TEST
 
+/* Shutting down the writing end of a pipe closes it, once all that was queued
+ * has gone: the reader sees it, then the end. */
+START_TEST(a_pipe_is_shut_down)
+{
+    for (int full = 0; full < 2; full++) {
+        struct rig r;
+        struct outcome o = {0};
+        sonic_stream *s[2];
+        int fd[2];
+        size_t stuffed = 0, n;
+        static uint8_t got[1 << 20];
+
+        rig_open(&r, _i);
+        ck_assert_int_eq(pipe2(fd, O_NONBLOCK), 0);
+        if (full)
+            stuffed = rig_stuff(fd[1], 0);
+        for (int i = 0; i < 2; i++)
+            s[i] = rig_adopt(&r, fd[i]);
+        ck_assert_int_eq(sonic_stream_send(s[1], "last", 4), 0);
+        ck_assert_int_eq(sonic_stream_shutdown(s[1]), 0);
+        ck_assert_int_eq(sonic_stream_shutdown(s[1]), 0);
+        ck_assert_int_eq(sonic_stream_send(s[1], "x", 1), -EPIPE);
+        ck_assert_int_eq(sonic_stream_read_all(s[0], got, sizeof got, &n),
+                         SONIC_EOF);
+        ck_assert_uint_eq(n, stuffed + 4);
+        ck_assert(rig_same(got, stuffed, 0));
+        ck_assert_mem_eq(got + stuffed, "last", 4);
+        ck_assert_int_eq(sonic_stream_fd(s[1]), -1);
+        ck_assert(sonic_stream_is_open(s[1]));
+        sonic_stream_async_drain(s[1], on_outcome, &o);
+        sonic_stream_async_write(s[1], "x", 1, on_outcome, &o);
+        ck_assert_int_eq(o.err, -EPIPE);
+        rig_settle(&r);
+        ck_assert_uint_eq(o.calls, 2);
+        ck_assert_int_eq(sonic_stream_shutdown(s[0]), -ENOTSOCK);
+        sonic_stream_free(s[1]);
+        rig_close(&r);
+    }
+}
+END_TEST
+
+/* What can be read still is not closed for it; nothing else happens either. */
+START_TEST(a_terminal_is_not_shut_down)
+{
+    struct rig r;
+    sonic_stream *s[2];
+    char got[4];
+    int fd[2];
+
+    rig_open(&r, _i);
+    open_tty(fd);
+    for (int i = 0; i < 2; i++)
+        s[i] = rig_adopt(&r, fd[i]);
+    ck_assert_int_eq(sonic_stream_shutdown(s[0]), -ENOTSOCK);
+    ck_assert_int_eq(sonic_stream_send(s[0], "more", 4), 0);
+    ck_assert_int_eq(sonic_stream_read_all(s[1], got, 4, NULL), 0);
+    ck_assert_mem_eq(got, "more", 4);
+    rig_close(&r);
+}
+END_TEST
+
 /* ---- files ------------------------------------------------------------ */
 
 static int
@@ -451,6 +512,8 @@ main(void)
     TCase *tc = tcase_create("kinds");
 
     rig_add(tc, to_and_fro);
+    rig_add(tc, a_pipe_is_shut_down);
+    rig_add(tc, a_terminal_is_not_shut_down);
     rig_add(tc, several_pieces);
     rig_add(tc, urgent_data);
     rig_add(tc, passed_descriptors);

@@ -267,7 +267,11 @@ SONIC_API SONIC_MUST_CHECK int
 sonic_stream_set_deadline(sonic_stream *stream, int directions, int64_t when);
 
 /* sonic_stream_shutdown - no more writes: when the queue has gone out the peer
- * sees the end of the stream (shutdown(2), SHUT_WR).  ERRORS -ENOTCONN. */
+ * sees the end of the stream (shutdown(2), SHUT_WR)
+ * The writing end of a pipe, and whatever else is for writing only, is closed
+ * for that: sonic_stream_fd is -1 then.
+ * ERRORS  -ENOTCONN; SONIC_ECLOSED; -ENOTSOCK, neither a socket nor for writing
+ * only: a terminal, the reading end of a pipe. */
 SONIC_API int sonic_stream_shutdown(sonic_stream *stream);
 
 /* sonic_stream_close - close, at once

@@ -1,6 +1,7 @@
 /* What most streams stand on: a descriptor. */
 #include "net/stream.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -62,11 +63,23 @@ socket_shutdown(sonic_stream *s)
     return sys->shutdown(s->object.fd, SHUT_WR, sys->ud);
 }
 
-/* The other end of a pipe sees its end when it is closed, and only then. */
+/* The other end of a pipe sees its end when this one is closed, and only then:
+ * that can be done where there is nothing to read. */
+static int
+fd_may_shutdown(const sonic_stream *s)
+{
+    const sonic_sys *sys = s->object.io->sys;
+    int flags = sys->fcntl(s->object.fd, F_GETFL, 0, sys->ud);
+
+    if (flags < 0)
+        return flags;
+    return (flags & O_ACCMODE) == O_WRONLY ? 0 : -ENOTSOCK;
+}
+
 static int
 fd_shutdown(sonic_stream *s)
 {
-    (void)s;
+    sonic__object_unwatch(&s->object);
     return 0;
 }
 
@@ -109,6 +122,7 @@ static const struct sonic__stream_class fd_class = {
     .read = fd_read,
     .readv = fd_readv,
     .writev = fd_writev,
+    .may_shutdown = fd_may_shutdown,
     .shutdown = fd_shutdown,
 };
 

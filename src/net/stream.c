@@ -255,7 +255,9 @@ sonic_stream_set_deadline(sonic_stream *s, int directions, int64_t when)
 int
 sonic_stream_shutdown(sonic_stream *s)
 {
+    const struct sonic__stream_class *cls = sonic__stream_class(s);
     struct sonic__object *o = &s->object;
+    int err;
 
     if (o->flags & SONIC__CLOSED)
         return SONIC_ECLOSED;
@@ -263,6 +265,8 @@ sonic_stream_shutdown(sonic_stream *s)
         return -ENOTCONN;
     if (o->bits2 & SONIC__WRITE_SHUT)
         return 0;
+    if (cls->may_shutdown != NULL && (err = cls->may_shutdown(s)) < 0)
+        return err;
     sonic__uncork(s);
     o->bits2 |= SONIC__WRITE_SHUT;
     if (s->wq != NULL)
@@ -270,7 +274,7 @@ sonic_stream_shutdown(sonic_stream *s)
     if (s->wq != NULL && s->wq->head != NULL)
         return 0; /* when the queue has gone out */
     o->bits2 |= SONIC__WRITE_ENDED;
-    return sonic__stream_class(s)->shutdown(s);
+    return cls->shutdown(s);
 }
 
 void

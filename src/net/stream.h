@@ -24,6 +24,7 @@ struct sonic__stream_class {
     /* As writev(2), and never SIGPIPE.  write may be NULL. */
     ssize_t (*writev)(sonic_stream *s, const struct iovec *iov, int n);
     ssize_t (*write)(sonic_stream *s, const void *buf, size_t len);
+    int (*may_shutdown)(const sonic_stream *s); /* NULL: it may */
     int (*shutdown)(sonic_stream *s);
     sonic_stream *(*next_layer)(const sonic_stream *s); /* may be NULL */
     bool short_is_dry; /* a short read or write has emptied or filled it */
