@@ -195,6 +195,42 @@ START_TEST(drain_counts)
 }
 END_TEST
 
+/* What is left is reset: the peer cannot take it for an orderly end. */
+START_TEST(drain_resets)
+{
+    static const char hello[] = WS_REQUEST "\r\n";
+    sonic_ws_drained c = {99, 99};
+    sonic_ws_server *server;
+    sonic_address at;
+    char got[512];
+    ssize_t n;
+    int fd;
+
+    begin(_i);
+    ck_assert_int_eq(
+        sonic_ws_server_new(w.io, &w.opt, &ws_log_handler, &w.log, &server), 0);
+    ck_assert_int_eq(sonic_ws_server_listen(server, "127.0.0.1:0", NULL, &at),
+                     0);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&at.storage, at.len), 0);
+    ck_assert_int_eq(send(fd, hello, sizeof hello - 1, 0),
+                     (ssize_t)sizeof hello - 1);
+    while (recv(fd, got, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+        sonic_io_run_one_for(w.io, MS);
+    sonic_ws_server_async_drain(server, 10 * MS, on_drained, &c);
+    while (c.clean == 99)
+        sonic_io_run_one_for(w.io, MS);
+    ck_assert_uint_eq(c.clean, 0);
+    ck_assert_uint_eq(c.reset, 1);
+    while ((n = recv(fd, got, sizeof got, 0)) > 0)
+        ;
+    ck_assert(n < 0 && errno == ECONNRESET);
+    close(fd);
+    sonic_ws_server_free(server);
+    ws_world_close(&w);
+}
+END_TEST
+
 /* ---- the client -------------------------------------------------------- */
 
 static void
@@ -518,6 +554,7 @@ main(void)
     tcase_add_loop_test(t, slow_and_endless_heads, 0, 2);
     tcase_add_loop_test(t, too_many_connections, 0, 2);
     tcase_add_loop_test(t, drain_counts, 0, 2);
+    tcase_add_loop_test(t, drain_resets, 0, 2);
     tcase_add_loop_test(t, client_request, 0, 2);
     tcase_add_loop_test(t, client_is_refused, 0, 2);
     tcase_add_loop_test(t, client_gets_no_answer, 0, 2);

@@ -36,6 +36,8 @@ SONIC_API SONIC_MUST_CHECK int sonic_address_parse(const char *text,
                                                    sonic_address *out);
 
 /* sonic_address_format - address to text, as sonic_address_parse reads it
+ * But for what has no such text: a unix socket without a name, as most clients
+ * have it, is "unix:", and another family's address "family-N".
  * Always terminated.  Returns the length, or SONIC_ETOOBIG when it was cut. */
 SONIC_API int sonic_address_format(const sonic_address *a, char *text,
                                    size_t cap);

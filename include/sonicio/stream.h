@@ -54,8 +54,12 @@ SONIC_API SONIC_MUST_CHECK int sonic_stream_new(sonic_io *io,
 /* sonic_stream_adopt - a stream over a descriptor that is open already
  *
  * Any kind: a socket, a pipe, a terminal, a regular file.  The descriptor is
- * made non-blocking.  It belongs to the stream when 0 is returned, and stays
- * the caller's on error. */
+ * made non-blocking, and with it every descriptor that shares its open file
+ * description (fcntl(2), O_NONBLOCK), in other processes too: of a terminal or
+ * an inherited standard input that is the parent's.  It stays so when the
+ * stream is freed: who adopts such a one sets it back.
+ * It belongs to the stream when 0 is returned, and stays the caller's on
+ * error. */
 SONIC_API SONIC_MUST_CHECK int sonic_stream_adopt(sonic_io *io, int fd,
                                                   sonic_stream **out);
 

@@ -363,7 +363,7 @@ typedef void sonic_ws_drain_fn(sonic_ws_server *server, int err,
 /* sonic_ws_server_async_drain - end gracefully
  *
  * Stops listening, answers handshakes under way with 503, closes every
- * connection with 1001, and after `timeout` resets what is left.
+ * connection with 1001, and after `timeout` resets what is left (TCP RST).
  *   cb  not NULL
  * ERRORS, given to cb: -EBUSY, -ECANCELED. */
 SONIC_API void sonic_ws_server_async_drain(sonic_ws_server *server,

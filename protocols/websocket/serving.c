@@ -530,12 +530,21 @@ sonic_ws_server_each(sonic_ws_server *s, void (*fn)(sonic_ws *ws, void *ud),
 /* ---- draining --------------------------------------------------------- */
 
 static void
+reset_one(sonic_ws *ws, void *ud)
+{
+    (void)ud;
+    if (ws->stream != NULL)
+        sonic_stream_reset(ws->stream);
+    sonic_ws_terminate(ws);
+}
+
+static void
 on_drain_late(sonic_timer *t, int err, void *ud)
 {
     sonic_ws_server *s = ud;
 
     if (err == 0 && t == s->drain_timer)
-        walk(s, terminate_one, NULL);
+        walk(s, reset_one, NULL);
     sonic_object_drop(s);
 }
 
