@@ -91,16 +91,31 @@ wrong tables nonsense
 wrong tables frame timer
 wrong tables --dot
 
-status=0
-"$tool" echo --listen nonsense >"$tmp/out" 2>"$tmp/err" || status=$?
-expect "a bad address: status" 1 $status
-expect_text "a bad address" "$tmp/err" \
-    '^sonicio echo: cannot listen on nonsense: address is not'
+wrong echo --listen nonsense
+expect_text "no port" "$tmp/err" \
+    '^sonicio echo: cannot listen on nonsense: there is no port: '
+wrong echo --listen 127.0.0.1:65536
+expect_text "a bad port" "$tmp/err" 'the port is not a number from 0 to 65535$'
+wrong echo --listen ::1
+wrong echo --listen '[::1:80'
+wrong bench raw://127.0.0.1:99999
+wrong bench frame://127.0.0.1
+wrong bench frame://::1
+for proxy in foo http:// socks5h://foo:99999; do
+    wrong connect --proxy $proxy ws://example.invalid/
+done
 
 if test -c /dev/full; then
     status=0
     "$tool" help echo >/dev/full 2>"$tmp/err" || status=$?
     expect "a full disk: status" 1 $status
+    expect "a full disk" \
+        "sonicio: cannot write to standard output: No space left on device" \
+        "$(cat "$tmp/err")"
+    "$tool" tables frame >/dev/full 2>"$tmp/err" && fail "tables >/dev/full"
+    expect "a table on a full disk" \
+        "sonicio tables: cannot write to standard output: No space left on device" \
+        "$(cat "$tmp/err")"
 fi
 
 # ---- tables ----------------------------------------------------------------

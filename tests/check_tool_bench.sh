@@ -69,10 +69,22 @@ expect_text "drained" "$tmp/counts" '^drained: [12] closed cleanly, 0 reset'
 status=0
 wait $client || status=$?
 expect "gone: status" 1 $status
-expect_text "gone" "$tmp/err" "^sonicio bench: ws://$address/: "
+expect_text "gone" "$tmp/err" \
+    "^sonicio bench: ws://$address/: closed by the server: 1001\$"
 bench "ws://$address/"
 expect "refused: status" 1 $status
 expect_text "refused" "$tmp/err" \
     "^sonicio bench: ws://$address/: Connection refused\$"
+
+# A server that takes it all, and answers nothing.
+start_echo --listen 127.0.0.1:0
+status=0
+"$tool" bench --warmup 0.05 --seconds 0.1 "raw://$address" >"$tmp/out" \
+    2>"$tmp/err" || status=$?
+expect "no echo: status" 1 $status
+expect "no echo: output" "" "$(cat "$tmp/out")"
+expect_text "no echo" "$tmp/err" \
+    "^sonicio bench: raw://$address: nothing came back: is this an echo server for raw\?\$"
+stop_echo TERM
 
 finish

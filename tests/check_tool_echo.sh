@@ -47,10 +47,41 @@ printf 'a\001\377\nbc' >"$tmp/in"
 talk --quiet --binary --count 2 "ws://$address/"
 expect "binary: status" 0 $status
 expect "binary" "$(printf 'a\001\377bc' | od -c)" "$(od -c <"$tmp/out")"
-talk --quiet --count 1 "ws://$address/"
+talk --quiet --count 1 --no-utf8-check "ws://$address/"
 expect "text that is not UTF-8: status" 1 $status
 expect_text "text that is not UTF-8" "$tmp/err" \
     '^closed by the peer: 1007 invalid payload'
+for line in '\377' '\300\200' '\355\240\200' '\364\220\200\200' '\303' \
+    '\340\237\277' '\302a' '\200'; do
+    # shellcheck disable=SC2059 # an escape each
+    printf "one\n\342\202\254\360\237\230\200\n$line\nthree\n" >"$tmp/in"
+    talk --quiet --count 4 "ws://$address/"
+    expect "line $line: status" 1 $status
+    expect_text "line $line" "$tmp/err" \
+        '^sonicio connect: line 3 of the input is not UTF-8.* --binary'
+    expect "before line $line" "$(sed 2q "$tmp/in")" "$(cat "$tmp/out")"
+done
+printf 'last\n\377' >"$tmp/in"
+talk --quiet --count 2 "ws://$address/"
+expect "a last line that is not UTF-8: status" 1 $status
+expect_text "a last line that is not UTF-8" "$tmp/err" '^sonicio connect: line 2'
+
+# Standard output that cannot be written: the end, and not a moment later.
+for n in 1 2 3 4; do echo $n; done >"$tmp/in"
+if test -c /dev/full; then
+    status=0
+    "$tool" connect --quiet --count 5 "ws://$address/" <"$tmp/in" >/dev/full \
+        2>"$tmp/err" || status=$?
+    expect "a full disk: status" 1 $status
+    expect "a full disk" \
+        "sonicio connect: cannot write to standard output: No space left on device" \
+        "$(cat "$tmp/err")"
+fi
+status=0
+"$tool" connect --quiet --count 5 "ws://$address/" <"$tmp/in" >&- \
+    2>"$tmp/err" || status=$?
+expect "no output: status" 1 $status
+expect_text "no output" "$tmp/err" 'cannot write to standard output: Bad file'
 
 # Larger than a receive buffer, and than a receive buffer's longest line.
 awk 'BEGIN { for (i = 0; i < 60000; i++) printf "%d,", i; print ""
@@ -84,7 +115,7 @@ expect "connected" "connected to ws://$address/" "$said"
 stop_echo TERM
 expect "SIGTERM: status" 0 $status
 expect_text "SIGTERM" "$tmp/counts" '^drained: 1 closed cleanly, 0 reset$'
-expect_text "counts" "$tmp/counts" '^1[0-9] connections, 20,0[0-9]* messages, '
+expect_text "counts" "$tmp/counts" '^[1-9][0-9]* connections, 20,0[0-9]* messages, '
 read -r said <&5
 expect "the client hears of it" "closed by the peer: 1001 going away" "$said"
 status=0

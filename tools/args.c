@@ -28,6 +28,23 @@ complain(const char *name, const char *fmt, ...)
 }
 
 int
+flush_output(const char *name)
+{
+    static int err;
+    int before = name != NULL ? errno : 0; /* of what has just failed */
+
+    if (err != 0)
+        return err;
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    err = errno != 0 ? -errno : before != 0 ? -before : -EIO;
+    fprintf(stderr, "sonicio%s%s: cannot write to standard output: %s\n",
+            name != NULL ? " " : "", name != NULL ? name : "", strerror(-err));
+    return err;
+}
+
+int
 args_wrong(struct args *a, const char *fmt, ...)
 {
     va_list ap;
@@ -212,6 +229,23 @@ args_choice(struct args *a, const char *const *choices)
     }
     args_wrong(a, "--%s: '%s' is not %s", a->name, a->value, list);
     return 0;
+}
+
+const char *
+address_wrong(const char *text)
+{
+    const char *port = strrchr(text, ':');
+    size_t digits;
+
+    if (strncmp(text, "unix:", 5) == 0)
+        return NULL;
+    if (port == NULL)
+        return "there is no port: give HOST:PORT, [V6]:PORT or unix:PATH";
+    digits = strspn(++port, "0123456789");
+    if (digits == 0 || digits > 5 || port[digits] != '\0' ||
+        atol(port) > UINT16_MAX)
+        return "the port is not a number from 0 to 65535";
+    return NULL;
 }
 
 static void

@@ -92,6 +92,15 @@ bool args_keep(struct args *a, int key, const struct option_field *fields,
 /* "sonicio NAME: ..." on stderr, for what goes wrong later. */
 void complain(const char *name, const char *fmt, ...) SONIC_PRINTF(2, 3);
 
+/* Write out what standard output holds: 0, or an errno negated, which is
+ * complained about once, in the name of a command, or NULL: then it was not
+ * the last thing that failed. */
+int flush_output(const char *name);
+
+/* NULL when it looks like HOST:PORT, [V6]:PORT, :PORT or unix:PATH, else what
+ * is wrong. */
+const char *address_wrong(const char *text);
+
 void print_help(const struct command *cmd);
 
 #endif

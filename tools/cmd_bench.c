@@ -119,6 +119,8 @@ parse_url(struct args *a, struct bench *b)
         args_wrong(a, "%s: not frame:// or raw://, and %s", b->url, why);
     if (o->proto != LINK_WS && *o->where == '\0')
         args_wrong(a, "%s: there is no address", b->url);
+    if (o->proto != LINK_WS && (why = address_wrong(o->where)) != NULL)
+        args_wrong(a, "%s: %s", b->url, why);
     if (o->proto != LINK_WS && (o->text || o->deflate.on == SONIC_ON))
         args_wrong(a, "--text and --deflate are for ws:// only");
     if (o->proto == LINK_RAW && o->size == 0)
@@ -217,6 +219,27 @@ print_text(const struct bench *b, const struct load_result *r)
              "it as it is.");
 }
 
+/* Figures, and what is wrong with them; the exit status. */
+static int
+report(const struct bench *b, const struct load_result *r)
+{
+    bool silent = r->answered == 0 && r->unanswered > 0;
+
+    if (b->json)
+        print_json(b, r);
+    else if (!silent)
+        print_text(b, r);
+    if (silent)
+        complain("bench",
+                 "%s: nothing came back: is this an echo server for %s?",
+                 b->url, link_proto_names[b->load.proto]);
+    else if (r->unanswered > 0)
+        complain("bench", "%s not answered", counted(r->unanswered, "message"));
+    if (r->wrong > 0)
+        complain("bench", "%s of another length", counted(r->wrong, "answer"));
+    return r->unanswered + r->wrong > 0 ? EXIT_BAD : EXIT_GOOD;
+}
+
 static int
 run(const struct command *cmd, int argc, char **argv)
 {
@@ -227,7 +250,7 @@ run(const struct command *cmd, int argc, char **argv)
                                .warmup = NS_PER_S,
                                .duration = 5 * NS_PER_S}};
     struct load_result r = {.unanswered = 0};
-    int err;
+    int err, status;
 
     deflate_off(&b.load.deflate);
     if (parse(&a, &b) == ARGS_STOP)
@@ -236,20 +259,14 @@ run(const struct command *cmd, int argc, char **argv)
     err = sonic_histogram_new(NULL, &r.latency);
     if (err == 0)
         err = load_run(&b.load, &r);
-    if (err < 0)
+    status = err == 0 ? report(&b, &r) : EXIT_BAD;
+    if (err == SONIC_EADDRESS)
+        status = args_wrong(&a, "%s: %s", b.url, sonic_strerror(err));
+    else if (err < 0)
         complain(cmd->name, "%s: %s", b.url,
                  *r.why ? r.why : sonic_strerror(err));
-    else if (b.json)
-        print_json(&b, &r);
-    else
-        print_text(&b, &r);
-    if (err == 0 && r.unanswered + r.wrong > 0)
-        complain(cmd->name,
-                 "%llu messages were not answered, %llu answers were of "
-                 "another length",
-                 (unsigned long long)r.unanswered, (unsigned long long)r.wrong);
     sonic_histogram_free(r.latency);
-    return err < 0 || r.unanswered + r.wrong > 0 ? EXIT_BAD : EXIT_GOOD;
+    return status;
 }
 
 const struct command bench_command = {

@@ -46,7 +46,7 @@ static const struct option_row options[] = {
     {"connect-timeout", OPT_TIMEOUT, "SECONDS",
      "for name, TCP, proxy and handshake together (10)"},
     {"proxy", OPT_PROXY, "URL",
-     "http://[USER:PASS@]HOST:PORT or socks5://[USER:PASS@]HOST:PORT"},
+     "http://[USER:PASS@]HOST:PORT, or the same with socks5:// or socks5h://"},
     {"max-message", OPT_MAX, "BYTES", "refuse longer messages (16M)"},
     {"deflate", OPT_DEFLATE, DEFLATE_ARG, "offer to compress messages"},
     {"cacert", OPT_CACERT, "FILE",
@@ -59,7 +59,7 @@ static const struct option_row options[] = {
     {"ktls", OPT_KTLS, NULL,
      "wss: have the kernel encrypt TLS 1.3, and tell whether it does"},
     {"no-utf8-check", OPT_NO_UTF8, NULL,
-     "take text that is not UTF-8, which RFC 6455 forbids"},
+     "take and send text that is not UTF-8, which RFC 6455 forbids"},
     {NULL, 0, NULL, NULL}};
 
 /* "NAME: VALUE", cut in two where it stands. */

@@ -125,6 +125,9 @@ parse(struct args *a, struct echo_options *o)
     }
     if (key == ARGS_END && args_operand(a) != NULL)
         args_wrong(a, "takes no argument but its options");
+    if (key == ARGS_END && address_wrong(o->listen) != NULL)
+        args_wrong(a, "cannot listen on %s: %s", o->listen,
+                   address_wrong(o->listen));
     if (key == ARGS_END && secure_wrong(&o->tls) != NULL)
         args_wrong(a, "%s", secure_wrong(&o->tls));
     if (key == ARGS_END && o->threads > 1 &&
@@ -238,7 +241,10 @@ make_servers(struct crew *c, char *text, size_t cap)
         if (err < 0) {
             complain("echo", "cannot listen on %s: %s", c->opt.listen,
                      sonic_strerror(err));
-            return EXIT_BAD;
+            if (err != SONIC_EADDRESS)
+                return EXIT_BAD;
+            fputs("Try: sonicio echo --help\n", stderr);
+            return EXIT_USAGE;
         }
         if (i == 0)
             sonic_address_format(&bound, text, cap);

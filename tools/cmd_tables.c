@@ -111,7 +111,7 @@ run(const struct command *cmd, int argc, char **argv)
         return say_unknown(&a, name);
     err = dot ? sonic_fsm_print_dot(fsm, stdout)
               : sonic_fsm_print_text(fsm, stdout);
-    if (err < 0)
+    if (err < 0 && flush_output(cmd->name) == 0)
         complain(cmd->name, "%s", sonic_strerror(err));
     return err < 0 ? EXIT_BAD : EXIT_GOOD;
 }

@@ -95,6 +95,52 @@ grouped(uint64_t n, char text[GROUPED])
     return text;
 }
 
+const char *
+counted(uint64_t n, const char *name)
+{
+    enum { BUFFERS = 4, LENGTH = 64 };
+    static char buffers[BUFFERS][LENGTH];
+    static unsigned next;
+    char *text = buffers[next++ % BUFFERS], number[GROUPED];
+
+    snprintf(text, LENGTH, "%s %s%s", grouped(n, number), name,
+             n == 1 ? "" : "s");
+    return text;
+}
+
+/* Whether it is a control character: C0 and DEL, or, in UTF-8, one of C1,
+ * which begins with this byte. */
+static size_t
+control_bytes(const unsigned char *p, size_t len)
+{
+    if (*p < 0x20 || *p == 0x7f)
+        return 1;
+    return *p == 0xc2 && len > 1 && p[1] >= 0x80 && p[1] < 0xa0 ? 2 : 0;
+}
+
+const char *
+printable(const char *text, size_t len, const char *spare, char *out,
+          size_t room)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t at = 0;
+
+    while (len > 0 && at + 9 <= room) {
+        size_t n = control_bytes(p, len);
+
+        if (n == 1 && *p != '\0' && strchr(spare, *p) != NULL)
+            n = 0;
+        if (n == 0)
+            out[at++] = (char)*p;
+        for (size_t i = 0; i < n; i++)
+            at += (size_t)snprintf(out + at, room - at, "\\x%02x", p[i]);
+        p += n > 0 ? n : 1;
+        len -= n > 0 ? n : 1;
+    }
+    out[at] = '\0';
+    return out;
+}
+
 /* The percentiles that are told everywhere. */
 static const struct {
     const char *name;

@@ -36,6 +36,15 @@ enum { GROUPED = 27 }; /* room for a grouped number */
 /* 1234567 as "1,234,567"; returns text. */
 const char *grouped(uint64_t n, char text[GROUPED]);
 
+/* A count and what is counted, "1 message" or "2,000 messages": name is that
+ * of one, which takes an s.  In a buffer that the next but three reuses. */
+const char *counted(uint64_t n, const char *name);
+
+/* What a stranger said, in a form that a terminal takes for nothing else:
+ * control characters as \xNN, but for those of `spare`; cut to the room. */
+const char *printable(const char *text, size_t len, const char *spare,
+                      char *out, size_t room);
+
 /* "min 9.1 us  p50 10.2 us ... max 1.03 ms", two lines, each after indent. */
 void print_latency(FILE *out, const sonic_histogram *h, const char *indent);
 

@@ -1,6 +1,10 @@
 #include "link.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
 
 const char *const link_proto_names[] = {"ws", "frame", "raw", NULL};
 
@@ -46,11 +50,20 @@ ws_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
 {
     struct link *l = ud;
     int err = why->clean ? 0 : why->error;
+    char reason[4 * sizeof why->reason + 9], words[sizeof reason + 64];
 
     if (!l->ours)
         l->ws = NULL; /* its server frees it after this */
     (void)ws;
-    over(l, err, *why->reason ? why->reason : sonic_strerror(err));
+    printable(why->reason, strlen(why->reason), "", reason, sizeof reason);
+    if (why->clean)
+        snprintf(words, sizeof words, "closed by the %s: %u%s%s",
+                 l->ours == (why->side == SONIC_WS_PEER) ? "server" : "client",
+                 why->code, *reason ? ", " : "", reason);
+    else
+        snprintf(words, sizeof words, "%s",
+                 *reason ? reason : sonic_strerror(err));
+    over(l, err, words);
 }
 
 static const sonic_ws_handler ws_handler = {
@@ -93,7 +106,8 @@ frame_close(sonic_frame_conn *conn, const sonic_frame_close_record *why,
             void *ud)
 {
     (void)conn;
-    over(ud, why->error, sonic_strerror(why->error));
+    over(ud, why->error,
+         why->error == 0 ? "closed by the peer" : sonic_strerror(why->error));
 }
 
 static const sonic_frame_handler frame_handler = {

@@ -212,6 +212,7 @@ count_answer(struct load *l, struct conn *c, int64_t now, size_t len)
         sent = due_at(l, c->answered * l->opt->connections +
                              (uint64_t)(c - l->conn));
     c->answered++;
+    l->result->answered++;
     l->under_way--;
     if (len != l->opt->size)
         l->result->wrong++;

@@ -28,6 +28,7 @@ struct load_result {
     const char *backend;
     int64_t elapsed;     /* the time that was measured */
     uint64_t messages;   /* answers in that time */
+    uint64_t answered;   /* from the first on, the warm-up's too */
     uint64_t unanswered; /* sent, and no answer when we gave up */
     uint64_t wrong;      /* answers of another length */
     char why[256];       /* what went wrong, in words; empty: nothing */

@@ -110,9 +110,16 @@ fill_standard_streams(void)
 {
     int fd;
 
+    /* Nothing can be written to the first two: what should have gone to a
+     * standard output that is closed is missed, and that is told. */
     do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd < STDERR_FILENO);
+    if (fd == STDERR_FILENO) {
+        close(fd);
         fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
+        fd = dup(fd);
+    }
     if (fd >= 0)
         close(fd);
 }
@@ -125,9 +132,5 @@ main(int argc, char **argv)
     fill_standard_streams();
     setlocale(LC_CTYPE, ""); /* may bars be drawn with UTF-8? */
     status = dispatch(argc, argv);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        complain(NULL, "cannot write to standard output");
-        return EXIT_BAD;
-    }
-    return status;
+    return flush_output(NULL) < 0 ? EXIT_BAD : status;
 }

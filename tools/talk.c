@@ -30,9 +30,9 @@ struct talk {
     bool full;        /* a send said so: wait for on_drain */
     bool interrupted; /* a signal has come */
     bool failed;      /* we gave up, and said why */
-    bool unreadable;  /* standard input failed */
+    bool unreadable;  /* standard input failed, or a line of it was bad */
     bool over;
-    uint64_t received;
+    uint64_t received, lines; /* lines of the input */
     sonic_ws_close_record why;
 };
 
@@ -55,12 +55,55 @@ say_goodbye(struct talk *t)
 
 /* ---- from standard input ---------------------------------------------- */
 
+/* RFC 3629 section 4. */
+static bool
+is_utf8(const unsigned char *p, size_t len)
+{
+    while (len > 0) {
+        size_t n = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+        uint32_t c = n == 1 ? *p : *p & (0x7fu >> n);
+        static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+
+        if (n > len || (*p >= 0x80 && *p < 0xc2) || *p > 0xf4)
+            return false;
+        for (size_t i = 1; i < n; i++) {
+            if ((p[i] & 0xc0) != 0x80)
+                return false;
+            c = c << 6 | (p[i] & 0x3f);
+        }
+        if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+            return false;
+        p += n;
+        len -= n;
+    }
+    return true;
+}
+
+/* A peer would close for such a line, and never see those behind it. */
+static void
+refuse_line(struct talk *t)
+{
+    complain("connect",
+             "line %llu of the input is not UTF-8, and ends it; --binary sends "
+             "any bytes",
+             (unsigned long long)t->lines);
+    t->unreadable = true;
+    say_goodbye(t);
+}
+
 static void
 send_line(struct talk *t, const void *data, size_t len)
 {
-    int r = sonic_ws_send(
-        t->ws, t->opt->binary ? SONIC_WS_BINARY : SONIC_WS_TEXT, data, len);
+    int r;
 
+    t->lines++;
+    if (!t->opt->binary && t->opt->ws.no_utf8 != SONIC_ON &&
+        !is_utf8(data, len)) {
+        refuse_line(t);
+        return;
+    }
+    r = sonic_ws_send(t->ws, t->opt->binary ? SONIC_WS_BINARY : SONIC_WS_TEXT,
+                      data, len);
     if (r == 1)
         t->full = true;
     else if (r < 0 && sonic_ws_state(t->ws) == SONIC_WS_OPEN)
@@ -138,9 +181,10 @@ next_line(struct talk *t)
 static void
 take_lines(struct talk *t)
 {
-    while (!t->full && !t->failed && t->at < (size_t)t->input.len)
+    while (!t->full && !t->failed && !t->unreadable &&
+           t->at < (size_t)t->input.len)
         next_line(t);
-    if (!t->full && !t->failed)
+    if (!t->full && !t->failed && !t->unreadable)
         input_next(&t->input);
 }
 
@@ -188,12 +232,15 @@ on_message(sonic_ws *ws, const sonic_ws_message *m, void *ud)
         return; /* came while we were closing */
     t->received++;
     if (m->opcode == SONIC_WS_TEXT)
-        show_text(m->data, m->len);
+        show_text((const char *)m->data, m->len);
     else if (t->opt->binary)
         show_raw(m->data, m->len);
     else
         show_dump(m->data, m->len);
-    if (t->received == t->opt->count)
+    if (flush_output("connect") < 0) {
+        t->failed = true; /* and it was said */
+        sonic_ws_terminate(t->ws);
+    } else if (t->received == t->opt->count)
         say_goodbye(t);
 }
 
@@ -290,6 +337,13 @@ begin(struct talk *t)
     return 0;
 }
 
+/* The URL of the proxy was wrong; our own was looked at before. */
+static bool
+refused_proxy(const sonic_ws_close_record *why)
+{
+    return why->error == SONIC_EWS_URL || why->error == SONIC_EOPTION;
+}
+
 /* What the exit status says, and why where the close record does not. */
 static int
 judge(const struct talk *t)
@@ -297,6 +351,10 @@ judge(const struct talk *t)
     if (t->failed || !t->over)
         return EXIT_BAD;
     show_close(&t->why, t->opt);
+    if (refused_proxy(&t->why)) {
+        fputs("Try: sonicio connect --help\n", stderr);
+        return EXIT_USAGE;
+    }
     if (!went_well(&t->why) || t->unreadable)
         return EXIT_BAD;
     if (t->received < t->opt->count) {

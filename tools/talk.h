@@ -24,8 +24,9 @@ struct talk_options {
 /* Talk until it is over: the exit status. */
 int talk(const struct talk_options *opt);
 
-/* talk_show.c: what people see. */
-void show_text(const void *data, size_t len);
+/* talk_show.c: what people see.  On a terminal the control characters of a
+ * text are shown, not obeyed.  After each of these flush_output. */
+void show_text(const char *data, size_t len);
 void show_raw(const void *data, size_t len);
 void show_dump(const void *data, size_t len);
 /* Closed in good order, with a code that is no complaint. */

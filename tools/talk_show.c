@@ -1,22 +1,33 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "talk.h"
 
 void
-show_text(const void *data, size_t len)
+show_text(const char *data, size_t len)
 {
+    enum { PIECE = 256 };
+    char piece[4 * PIECE + 9];
+
+    while (isatty(STDOUT_FILENO) && len > 0) {
+        size_t n = len < PIECE ? len : PIECE;
+
+        if (n < len && data[n - 1] == '\xc2')
+            n--; /* what may be a control of two bytes stays together */
+        fputs(printable(data, n, "\n\t", piece, sizeof piece), stdout);
+        data += n;
+        len -= n;
+    }
     fwrite(data, 1, len, stdout);
     putchar('\n');
-    fflush(stdout);
 }
 
 void
 show_raw(const void *data, size_t len)
 {
     fwrite(data, 1, len, stdout);
-    fflush(stdout);
 }
 
 /* As `hexdump -C` does it, the length at the end. */
@@ -43,7 +54,6 @@ show_dump(const void *data, size_t len)
         fputs("|\n", stdout);
     }
     printf("%08zx\n", len);
-    fflush(stdout);
 }
 
 /* RFC 6455 section 7.4.1, and the registry that it opened. */
@@ -94,10 +104,23 @@ never_opened(const sonic_ws_close_record *why)
            why->layer <= SONIC_WS_LAYER_HANDSHAKE;
 }
 
+/* Room for a reason of which every byte is shown as \xNN. */
+enum { REASON = 4 * sizeof((sonic_ws_close_record *)0)->reason + 9 };
+
+/* The reason, which the peer may have chosen, else the error. */
+static const char *
+words_of(const sonic_ws_close_record *why, char text[REASON])
+{
+    if (*why->reason == '\0')
+        return sonic_strerror(why->error);
+    return printable(why->reason, strlen(why->reason), "", text, REASON);
+}
+
 static void
 show_failure(const sonic_ws_close_record *why, const struct talk_options *opt)
 {
-    const char *words = *why->reason ? why->reason : sonic_strerror(why->error);
+    char reason[REASON];
+    const char *words = words_of(why, reason);
     const char *advice = secure_advice(why->error);
     const char *proxy = opt->ws.proxy, *at;
     char status[32] = "", through[256] = "";
@@ -131,8 +154,8 @@ show_close(const sonic_ws_close_record *why, const struct talk_options *opt)
 {
     static const char *const sides[] = {"", " by us", " by the peer"};
     const char *quote = *why->reason ? "\"" : "";
+    char reason[REASON];
 
-    fflush(stdout);
     if (never_opened(why)) {
         show_failure(why, opt);
         return;
@@ -142,11 +165,10 @@ show_close(const sonic_ws_close_record *why, const struct talk_options *opt)
     if (why->clean)
         fprintf(stderr, "closed%s: %u %s%s%s%s%s\n", sides[why->side],
                 why->code, meaning(why->code), *quote ? ", " : "", quote,
-                why->reason, quote);
+                *quote ? words_of(why, reason) : "", quote);
     else
         fprintf(stderr, "not closed cleanly: %u %s%s: %s\n", why->code,
-                meaning(why->code), sides[why->side],
-                *quote ? why->reason : sonic_strerror(why->error));
+                meaning(why->code), sides[why->side], words_of(why, reason));
     if (why->unsent > 0)
         fprintf(stderr, "%zu bytes were not sent\n", why->unsent);
 }
