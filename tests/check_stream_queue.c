@@ -73,6 +73,38 @@ START_TEST(marks_are_checked)
 }
 END_TEST
 
+/* What it says is what a send finds, to the byte; what is queued counts. */
+START_TEST(room_is_what_a_send_finds)
+{
+    enum { LIMIT = 1000, SENT = 400 };
+    static const char data[LIMIT + 1];
+    struct rig r;
+    sonic_stream *s;
+    size_t stuffed;
+    int peer;
+
+    rig_open(&r, _i);
+    s = rig_full_stream(&r, &peer, &stuffed);
+    ck_assert_int_eq(sonic_stream_set_marks(s, 10, 900, LIMIT), 0);
+    for (size_t queued = 0; queued <= SENT; queued += SENT) {
+        ck_assert_uint_eq(sonic_stream_queued(s), queued);
+        ck_assert(sonic_stream_has_room(s, 0));
+        ck_assert(sonic_stream_has_room(s, LIMIT - queued));
+        ck_assert(!sonic_stream_has_room(s, LIMIT - queued + 1));
+        ck_assert(!sonic_stream_has_room(s, SIZE_MAX));
+        ck_assert_int_eq(sonic_stream_send(s, data, LIMIT - queued + 1),
+                         SONIC_EQUEUE);
+        if (queued == 0)
+            ck_assert_int_eq(sonic_stream_send(s, data, SENT), 0);
+    }
+    ck_assert_int_eq(sonic_stream_send(s, data, LIMIT - SENT), 1);
+    ck_assert(sonic_stream_has_room(s, 0));
+    ck_assert(!sonic_stream_has_room(s, 1));
+    close(peer);
+    rig_close(&r);
+}
+END_TEST
+
 /* Above the high mark send says 1; one drain for each crossing of the low
  * one, and none in between. */
 START_TEST(one_drain_a_crossing)
@@ -337,6 +369,7 @@ main(void)
 
     rig_add(tc, first_come_first_served);
     rig_add(tc, marks_are_checked);
+    rig_add(tc, room_is_what_a_send_finds);
     rig_add(tc, one_drain_a_crossing);
     rig_add(tc, limit_holds_behind_a_large_write);
     suite_add_tcase(suite, tc);

@@ -223,10 +223,9 @@ ws_client(struct ws_world *w, const sonic_ws_handler *handler)
 }
 
 void
-ws_answer_with(struct ws_world *w, const char *more)
+ws_say_answer(struct ws_world *w, const char *more)
 {
     char head[2048], answer[512], accept[SONIC__WS_ACCEPT + 1], *key;
-    int opens = w->log.opens;
 
     ws_hear_head(w, head, sizeof head);
     key = strstr(head, "Sec-WebSocket-Key: ");
@@ -237,6 +236,14 @@ ws_answer_with(struct ws_world *w, const char *more)
              "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n",
              accept, more);
     ws_say_text(w, answer);
+}
+
+void
+ws_answer_with(struct ws_world *w, const char *more)
+{
+    int opens = w->log.opens;
+
+    ws_say_answer(w, more);
     for (int i = 0; i < 20000 && w->log.opens == opens; i++)
         turn(w);
     ck_assert_int_eq(w->log.opens, opens + 1);

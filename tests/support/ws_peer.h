@@ -52,6 +52,8 @@ void ws_client_open(struct ws_world *w, const sonic_ws_handler *handler);
 void ws_answer(struct ws_world *w);
 /* The same with more fields, each ended by CR LF. */
 void ws_answer_with(struct ws_world *w, const char *more);
+/* Only the saying, of an answer that may be refused. */
+void ws_say_answer(struct ws_world *w, const char *more);
 
 /* The peer says bytes; a client's frame, masked; a server's frame. */
 void ws_say(struct ws_world *w, const void *data, size_t n);
