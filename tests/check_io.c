@@ -371,22 +371,27 @@ wait_call(const struct rig *r)
     return r->backend == SONIC_BACKEND_EPOLL ? HOOK_epoll_wait : HOOK_poll;
 }
 
+/* Signals end the waits, each when some of the time has passed: the rest of it
+ * is waited for, no more. */
 START_TEST(interrupted)
 {
     struct rig r;
     struct outcome o = {0};
     sonic_timer *t;
+    int64_t began;
 
     rig_open(&r, _i);
     hook_clock(&r.hook, SECOND);
     ck_assert_int_eq(sonic_timer_new(r.io, &t), 0);
+    r.hook.signal_after = MS;
     hook_fail(&r.hook, wait_call(&r), -EINTR, 3);
     ck_assert_int_eq(sonic_io_run_one_for(r.io, 5 * MS), -ETIMEDOUT);
     ck_assert(r.hook.now == SECOND + 5 * MS);
     for (int mode = 0; mode < 4; mode++) {
         int ran;
 
-        sonic_timer_once(t, MS, on_timer_outcome, &o);
+        began = r.hook.now;
+        sonic_timer_once(t, 4 * MS, on_timer_outcome, &o);
         hook_fail(&r.hook, wait_call(&r), -EINTR, 3);
         ran = mode == 0   ? sonic_io_run(r.io)
               : mode == 1 ? sonic_io_run_batch(r.io)
@@ -394,6 +399,7 @@ START_TEST(interrupted)
                           : sonic_io_run_one(r.io);
         ck_assert_int_eq(ran, 1);
         ck_assert_uint_eq(o.calls, (unsigned)mode + 1);
+        ck_assert_int_eq(r.hook.now - began, 4 * MS);
     }
     rig_close(&r);
 }

@@ -2,6 +2,8 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -85,16 +87,38 @@ enter(struct hook *h, enum hook_call call)
         return err < 0 ? err : h->below->name args;                            \
     }
 
+/* A descriptor from the kernel: no program that is executed may get it. */
+static int
+made(const struct hook *h, int fd)
+{
+    if (fd < 0 || h->below != sonic_sys_kernel())
+        return fd;
+    if (!(fcntl(fd, F_GETFD) & FD_CLOEXEC)) { /* in any thread */
+        fprintf(stderr, "descriptor %d is not closed on exec\n", fd);
+        abort();
+    }
+    return fd;
+}
+
+#define WRAP_MAKER(name, params, args)                                         \
+    static int wrap_##name params                                              \
+    {                                                                          \
+        struct hook *h = ud;                                                   \
+        int err = enter(h, HOOK_##name);                                       \
+                                                                               \
+        ud = h->below->ud;                                                     \
+        return err < 0 ? err : made(h, h->below->name args);                   \
+    }
+
 WRAP(int, random, (void *buf, size_t n, void *ud), (buf, n, ud))
-WRAP(int, socket, (int d, int t, int p, void *ud), (d, t, p, ud))
-WRAP(int, socketpair, (int d, int t, int p, int fd[2], void *ud),
-     (d, t, p, fd, ud))
+WRAP_MAKER(socket, (int d, int t, int p, void *ud), (d, t, p, ud))
+
 WRAP(int, bind, (int fd, const struct sockaddr *a, socklen_t n, void *ud),
      (fd, a, n, ud))
 WRAP(int, listen, (int fd, int backlog, void *ud), (fd, backlog, ud))
-WRAP(int, accept4,
-     (int fd, struct sockaddr *a, socklen_t *n, int flags, void *ud),
-     (fd, a, n, flags, ud))
+WRAP_MAKER(accept4,
+           (int fd, struct sockaddr *a, socklen_t *n, int flags, void *ud),
+           (fd, a, n, flags, ud))
 WRAP(int, connect, (int fd, const struct sockaddr *a, socklen_t n, void *ud),
      (fd, a, n, ud))
 WRAP(int, shutdown, (int fd, int how, void *ud), (fd, how, ud))
@@ -120,10 +144,41 @@ WRAP(ssize_t, readv, (int fd, const struct iovec *v, int n, void *ud),
      (fd, v, n, ud))
 WRAP(ssize_t, writev, (int fd, const struct iovec *v, int n, void *ud),
      (fd, v, n, ud))
-WRAP(int, open, (const char *path, int flags, unsigned mode, void *ud),
-     (path, flags, mode, ud))
+WRAP_MAKER(open, (const char *path, int flags, unsigned mode, void *ud),
+           (path, flags, mode, ud))
 WRAP(int, unlink, (const char *path, void *ud), (path, ud))
-WRAP(int, pipe2, (int fd[2], int flags, void *ud), (fd, flags, ud))
+
+/* Two of them. */
+static int
+made_both(const struct hook *h, int err, const int fd[2])
+{
+    for (int i = 0; err == 0 && i < 2; i++)
+        made(h, fd[i]);
+    return err;
+}
+
+static int
+wrap_socketpair(int d, int t, int p, int fd[2], void *ud)
+{
+    struct hook *h = ud;
+    int err = enter(h, HOOK_socketpair);
+
+    if (err == 0)
+        err = h->below->socketpair(d, t, p, fd, h->below->ud);
+    return made_both(h, err, fd);
+}
+
+static int
+wrap_pipe2(int fd[2], int flags, void *ud)
+{
+    struct hook *h = ud;
+    int err = enter(h, HOOK_pipe2);
+
+    if (err == 0)
+        err = h->below->pipe2(fd, flags, h->below->ud);
+    return made_both(h, err, fd);
+}
+
 WRAP(int, fcntl, (int fd, int cmd, int arg, void *ud), (fd, cmd, arg, ud))
 WRAP(ssize_t, pread, (int fd, void *buf, size_t n, int64_t off, void *ud),
      (fd, buf, n, off, ud))
@@ -140,16 +195,16 @@ WRAP(int, sched_getaffinity, (size_t n, void *set, void *ud), (n, set, ud))
 WRAP(int, mlockall, (int flags, void *ud), (flags, ud))
 WRAP(int, ioctl, (int fd, unsigned long request, void *arg, void *ud),
      (fd, request, arg, ud))
-WRAP(int, epoll_create1, (int flags, void *ud), (flags, ud))
+WRAP_MAKER(epoll_create1, (int flags, void *ud), (flags, ud))
 WRAP(int, epoll_ctl,
      (int epfd, int op, int fd, struct epoll_event *ev, void *ud),
      (epfd, op, fd, ev, ud))
-WRAP(int, eventfd, (unsigned initial, int flags, void *ud),
-     (initial, flags, ud))
-WRAP(int, signalfd, (int fd, const sigset_t *set, int flags, void *ud),
-     (fd, set, flags, ud))
-WRAP(int, memfd_create, (const char *name, unsigned flags, void *ud),
-     (name, flags, ud))
+WRAP_MAKER(eventfd, (unsigned initial, int flags, void *ud),
+           (initial, flags, ud))
+WRAP_MAKER(signalfd, (int fd, const sigset_t *set, int flags, void *ud),
+           (fd, set, flags, ud))
+WRAP_MAKER(memfd_create, (const char *name, unsigned flags, void *ud),
+           (name, flags, ud))
 WRAP(int, ftruncate, (int fd, int64_t len, void *ud), (fd, len, ud))
 WRAP(int, madvise, (void *p, size_t n, int advice, void *ud),
      (p, n, advice, ud))
@@ -230,6 +285,15 @@ slept(struct hook *h, int ret, int64_t timeout)
     return ret;
 }
 
+/* A wait that is made to fail: a signal comes when some time has passed. */
+static int
+ended(struct hook *h, int err, int64_t timeout)
+{
+    if (h->clock_stands && err == -EINTR && timeout != 0)
+        h->now += h->signal_after;
+    return err;
+}
+
 static int
 wrap_epoll_wait(int epfd, struct epoll_event *ev, int max, int64_t timeout,
                 void *ud)
@@ -239,7 +303,7 @@ wrap_epoll_wait(int epfd, struct epoll_event *ev, int max, int64_t timeout,
 
     count_wait(h, timeout);
     if (err < 0)
-        return err;
+        return ended(h, err, timeout);
     if (!h->clock_stands)
         return h->below->epoll_wait(epfd, ev, max, timeout, h->below->ud);
     return slept(h, h->below->epoll_wait(epfd, ev, max, 0, h->below->ud),
@@ -254,7 +318,7 @@ wrap_poll(struct pollfd *fds, nfds_t n, int64_t timeout, void *ud)
 
     count_wait(h, timeout);
     if (err < 0)
-        return err;
+        return ended(h, err, timeout);
     if (!h->clock_stands)
         return h->below->poll(fds, n, timeout, h->below->ud);
     return slept(h, h->below->poll(fds, n, 0, h->below->ud), timeout);

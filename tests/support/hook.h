@@ -10,9 +10,11 @@
  *     hook_mem_fail_nth(&h, n)         likewise for allocations
  *     hook_clock(&h, ns)               from now on the time stands still;
  *                                      a wait moves it on at once
+ *     h.signal_after = ns              and one that ends with -EINTR, by this
  *     hook_leaked(&h)                  bytes allocated or mapped and not given
  *                                      back
  *
+ * A descriptor that the kernel makes without close-on-exec ends the test.
  * Counting is safe from any thread; making calls fail and setting the clock
  * is for tests of one thread.
  */
@@ -97,7 +99,7 @@ struct hook {
     enum hook_call failed;  /* which one that was; HOOK_N: none yet */
 
     bool clock_stands;
-    int64_t now;
+    int64_t now, signal_after;
 
     atomic_ulong allocs;
     atomic_size_t bytes;  /* allocated now */
