@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/select.h> /* sigset_t, under -std=c11 too */
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -23,6 +24,7 @@
 extern "C" {
 #endif
 
+struct addrinfo;
 struct epoll_event;
 struct ifaddrs;
 struct mmsghdr;
