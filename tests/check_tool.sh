@@ -101,6 +101,27 @@ wrong echo --listen '[::1:80'
 wrong bench raw://127.0.0.1:99999
 wrong bench frame://127.0.0.1
 wrong bench frame://::1
+wrong help echo --help
+wrong --version twice
+"$tool" help --help >/dev/null || fail "help --help"
+wrong echo --tls
+expect_text "ambiguous" "$tmp/err" \
+    '^sonicio echo: --tls is ambiguous: --tls-cert, --tls-key$'
+wrong echo --spin --warm
+wrong echo --ktls
+wrong connect --cacert /nonexistent ws://example.invalid/
+wrong connect --header 'connection: close' ws://example.invalid/
+expect_text "a field of the handshake" "$tmp/err" "the handshake's own"
+wrong connect --header 'a b: c' ws://example.invalid/
+wrong connect --subprotocol 'a b' ws://example.invalid/
+SONIC_BACKEND=kqueue
+export SONIC_BACKEND
+for c in "echo" "demo" "connect ws://127.0.0.1:1/" "bench ws://127.0.0.1:1/"; do
+    # shellcheck disable=SC2086 # a command and its argument
+    wrong $c
+    expect_text "SONIC_BACKEND" "$tmp/err" "SONIC_BACKEND: 'kqueue' is not"
+done
+unset SONIC_BACKEND
 for proxy in foo http:// socks5h://foo:99999; do
     wrong connect --proxy $proxy ws://example.invalid/
 done

@@ -109,6 +109,29 @@ name_of(const struct command *cmd, int key)
     return help_row.name;
 }
 
+/* "--t is ambiguous: --threads, --tls-cert"; false when it is not. */
+static bool
+say_ambiguous(struct args *a, const char *word)
+{
+    size_t n = strcspn(word, "="), found = 0;
+    char list[256] = "";
+
+    if (n < 3 || strncmp(word, "--", 2) != 0)
+        return false;
+    for (const struct option_row *row = a->cmd->options; row->name != NULL;
+         row++)
+        if (strncmp(row->name, word + 2, n - 2) == 0)
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s--%s",
+                     found++ > 0 ? ", " : "", row->name);
+    if (strncmp(help_row.name, word + 2, n - 2) == 0)
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s--%s",
+                 found++ > 0 ? ", " : "", help_row.name);
+    if (found < 2)
+        return false;
+    args_wrong(a, "%.*s is ambiguous: %s", (int)n, word, list);
+    return true;
+}
+
 /* What getopt_long did not like. */
 static void
 say_mistake(struct args *a, int how)
@@ -121,8 +144,21 @@ say_mistake(struct args *a, int how)
         args_wrong(a, "--%s takes no argument", name_of(a->cmd, optopt));
     else if (optopt != 0)
         args_wrong(a, "there is no option -%c", optopt);
-    else
+    else if (!say_ambiguous(a, word))
         args_wrong(a, "there is no option %s", word);
+}
+
+/* The variable is looked at by whatever makes an io. */
+static bool
+wrong_backend(struct args *a)
+{
+    const char *name = getenv("SONIC_BACKEND");
+
+    if (name == NULL || *name == '\0' || strcmp(name, "epoll") == 0 ||
+        strcmp(name, "poll") == 0)
+        return false;
+    args_wrong(a, "SONIC_BACKEND: '%s' is not epoll or poll", name);
+    return true;
 }
 
 int
@@ -137,7 +173,7 @@ args_next(struct args *a)
     opterr = 0;
     key = getopt_long(a->argc, a->argv, t.shorts, t.longs, NULL);
     if (key == -1)
-        return ARGS_END;
+        return wrong_backend(a) ? ARGS_STOP : ARGS_END;
     if (key == '?' || key == ':') {
         say_mistake(a, key);
         return ARGS_STOP;
@@ -208,7 +244,7 @@ args_seconds(struct args *a, double low, double high)
 
     if (end != a->value && *end == '\0' && s >= low && s <= high)
         return (int64_t)(s * 1e9);
-    args_wrong(a, "--%s: '%s' is not a number of seconds from %g to %g",
+    args_wrong(a, "--%s: '%s' is not a number of seconds from %.10g to %.10g",
                a->name, a->value, low, high);
     return (int64_t)(low * 1e9);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <sonicio/url.h>
 
@@ -62,6 +63,36 @@ static const struct option_row options[] = {
      "take and send text that is not UTF-8, which RFC 6455 forbids"},
     {NULL, 0, NULL, NULL}};
 
+/* Of the handshake itself: the library refuses them, too. */
+static bool
+is_reserved(const char *name)
+{
+    static const char *const names[] = {"Upgrade",
+                                        "Connection",
+                                        "Sec-WebSocket-Key",
+                                        "Sec-WebSocket-Version",
+                                        "Sec-WebSocket-Accept",
+                                        "Sec-WebSocket-Protocol",
+                                        "Sec-WebSocket-Extensions",
+                                        "Content-Length",
+                                        "Transfer-Encoding"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 9110 section 5.6.2. */
+static bool
+is_token(const char *text)
+{
+    return *text != '\0' &&
+           text[strspn(text, "!#$%&'*+-.^_`|~0123456789"
+                             "abcdefghijklmnopqrstuvwxyz"
+                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0';
+}
+
 /* "NAME: VALUE", cut in two where it stands. */
 static void
 add_header(struct args *a, struct talk_options *o)
@@ -78,6 +109,10 @@ add_header(struct args *a, struct talk_options *o)
         return;
     }
     *colon++ = '\0';
+    if (!is_token(text))
+        args_wrong(a, "--header: '%s' is not the name of a field", text);
+    else if (is_reserved(text))
+        args_wrong(a, "--header: %s is the handshake's own", text);
     o->headers[o->ws.n_headers].name = text;
     o->headers[o->ws.n_headers++].value = colon + strspn(colon, " \t");
 }
@@ -85,7 +120,10 @@ add_header(struct args *a, struct talk_options *o)
 static void
 add_subprotocol(struct args *a, struct talk_options *o)
 {
-    if (o->ws.n_subprotocols == TALK_LIST)
+    if (!is_token(a->value))
+        args_wrong(a, "--subprotocol: '%s' is not a name without spaces",
+                   a->value);
+    else if (o->ws.n_subprotocols == TALK_LIST)
         args_wrong(a, "--subprotocol: at most %d", TALK_LIST);
     else
         o->subprotocols[o->ws.n_subprotocols++] = a->value;
@@ -171,6 +209,10 @@ parse(struct args *a, struct talk_options *o)
         args_wrong(a, "one URL at a time");
     else if (sonic_url_parse(o->url, &url, &why) < 0)
         args_wrong(a, "%s: %s", o->url, why);
+    else if (!url.secure && (o->tls.cacert != NULL || o->tls.insecure ||
+                             o->tls.ktls || o->tls.n_certs > 0))
+        args_wrong(a, "--cacert, --insecure, --cert and --ktls are for wss:// "
+                      "only");
     else if (secure_wrong(&o->tls) != NULL)
         args_wrong(a, "%s", secure_wrong(&o->tls));
     if (o->wait < 0 && o->count == 0)

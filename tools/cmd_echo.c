@@ -95,10 +95,10 @@ parse(struct args *a, struct echo_options *o)
             o->threads = (unsigned)args_count(a, 1, THREADS_MAX);
             break;
         case OPT_SPIN:
-            o->mode = RUN_SPINNING;
-            break;
         case OPT_WARM:
-            o->mode = RUN_WARM;
+            if (o->mode != RUN_BLOCKING)
+                args_wrong(a, "one of --spin and --warm, once");
+            o->mode = key == OPT_SPIN ? RUN_SPINNING : RUN_WARM;
             break;
         case OPT_BACKEND:
             o->backend = (enum sonic_backend)(args_choice(a, backend_names) +
@@ -128,6 +128,10 @@ parse(struct args *a, struct echo_options *o)
     if (key == ARGS_END && address_wrong(o->listen) != NULL)
         args_wrong(a, "cannot listen on %s: %s", o->listen,
                    address_wrong(o->listen));
+    if (key == ARGS_END && o->tls.ktls && o->tls.n_certs == 0)
+        args_wrong(a, "--ktls needs a --tls-cert");
+    if (key == ARGS_END && o->proto != ECHO_WS && o->deflate.on == SONIC_ON)
+        args_wrong(a, "--deflate is for WebSocket only");
     if (key == ARGS_END && secure_wrong(&o->tls) != NULL)
         args_wrong(a, "%s", secure_wrong(&o->tls));
     if (key == ARGS_END && o->threads > 1 &&
@@ -196,7 +200,7 @@ static void
 print_counts(const struct crew *c)
 {
     uint64_t connections = 0, messages = 0, bytes = 0, clean = 0, reset = 0;
-    char a[GROUPED], b[GROUPED], d[GROUPED];
+    char a[GROUPED], b[GROUPED];
 
     for (unsigned i = 0; i < c->opt.threads; i++) {
         const struct echo *e = &c->thread[i].echo;
@@ -207,9 +211,9 @@ print_counts(const struct crew *c)
         clean += e->clean;
         reset += e->reset;
     }
-    printf("%s connections, %s %s, %s bytes echoed\n", grouped(connections, a),
-           grouped(messages, b),
-           c->opt.proto == ECHO_RAW ? "reads" : "messages", grouped(bytes, d));
+    printf("%s, %s, %s echoed\n", counted(connections, "connection"),
+           counted(messages, c->opt.proto == ECHO_RAW ? "read" : "message"),
+           counted(bytes, "byte"));
     printf("drained: %s closed cleanly, %s reset\n", grouped(clean, a),
            grouped(reset, b));
 }

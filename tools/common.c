@@ -230,7 +230,7 @@ void
 json_real(struct json *j, const char *name, double v)
 {
     json_name(j, name);
-    fprintf(j->out, "%.6g", v);
+    fprintf(j->out, "%.15g", v);
 }
 
 void

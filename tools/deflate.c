@@ -70,7 +70,9 @@ deflate_on(struct args *a, sonic_ws_deflate_options *o)
         size_t len = strcspn(word, ",");
 
         if (!take(o, word, len)) {
-            args_wrong(a, "--deflate: '%.*s' is no setting", (int)len, word);
+            args_wrong(a,
+                       "--deflate: '%.*s' is no setting, or out of its range",
+                       (int)len, word);
             return;
         }
         word = word[len] == ',' ? word + len + 1 : NULL;

@@ -1,18 +1,24 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "demo.h"
 
 static const char *const names[DEMO_PROTOS] = {"WebSocket", "frames"};
 
-enum { SCREEN_LINES = 7, BAR = 40 };
+enum { SCREEN_LINES = 7, SCREEN_COLUMNS = 78, BAR = 40 };
 
 bool
 demo_has_screen(const struct demo *d)
 {
     const char *term = getenv("TERM");
+    struct winsize size;
 
+    /* Lines that are wrapped would not be written over. */
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0 &&
+        (size.ws_col < SCREEN_COLUMNS || size.ws_row <= SCREEN_LINES))
+        return false;
     return !d->opt->json && isatty(STDOUT_FILENO) && term != NULL &&
            strcmp(term, "dumb") != 0;
 }
@@ -69,11 +75,12 @@ demo_draw_screen(const struct demo *d)
     double part = (double)(now - d->started) / (double)whole;
     int full = part < 1 ? (int)(part * BAR) : BAR;
 
-    if (d->stopping)
+    if (d->stopping || !demo_has_screen(d))
         return;
     demo_clear_screen(d);
-    printf("one thread, %u clients, every message checked: %s\n\n",
-           d->opt->clients, d->measuring ? "measuring" : "warming up");
+    printf("one thread, %s, every message checked: %s\n\n",
+           counted(d->opt->clients, "client"),
+           d->measuring ? "measuring" : "warming up");
     print_rows(d, (double)(now - since) / 1e9);
     printf("\n[%.*s%*s] %.1f of %.1f s\n", full,
            "########################################", BAR - full, "",
@@ -145,11 +152,11 @@ demo_print(const struct demo *d)
     sonic_histogram *h = both(d);
 
     demo_clear_screen(d);
-    printf("A feed and its %u clients on one thread, one %s loop, over "
+    printf("A feed and its %s on one thread, one %s loop, over "
            "loopback TCP%s%s.\n"
            "%u bytes a message, each checked for loss, order and content; "
            "%.1f s.\n\n",
-           d->opt->clients, sonic_io_backend_name(d->io),
+           counted(d->opt->clients, "client"), sonic_io_backend_name(d->io),
            d->opt->tls ? " and TLS" : "",
            d->opt->deflate.on == SONIC_ON ? ", WebSocket compressed" : "",
            (unsigned)d->opt->size, measured_seconds(d));

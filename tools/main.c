@@ -29,8 +29,8 @@ print_overview(FILE *out)
     fprintf(out,
             "  %-10s %s\n\n"
             "Options:\n"
-            "  --help     show this, and leave\n"
-            "  --version  show the version, and leave\n\n"
+            "  -h, --help  show this, and leave\n"
+            "  --version   show the version, and leave\n\n"
             "To begin with:\n"
             "  sonicio demo                      ten seconds that show what it "
             "does\n"
@@ -70,7 +70,8 @@ help(int argc, char **argv)
         fputs("Try: sonicio --help\n", stderr);
         return EXIT_USAGE;
     }
-    if (argc < 2) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
         print_overview(stdout);
         return EXIT_GOOD;
     }
@@ -95,6 +96,11 @@ dispatch(int argc, char **argv)
         return EXIT_GOOD;
     }
     if (strcmp(argv[1], "--version") == 0) {
+        if (argc > 2) {
+            complain(NULL, "--version takes no argument");
+            fputs("Try: sonicio --help\n", stderr);
+            return EXIT_USAGE;
+        }
         printf("sonicio %s\n", sonic_version());
         return EXIT_GOOD;
     }

@@ -80,7 +80,9 @@ meaning(unsigned code)
     if (code >= 1000 && code - 1000 < sizeof names / sizeof names[0] &&
         names[code - 1000] != NULL)
         return names[code - 1000];
-    return code >= 4000 ? "of the application" : "unassigned";
+    return code >= 4000   ? "of the application"
+           : code >= 3000 ? "registered with IANA"
+                          : "unassigned";
 }
 
 /* The codes that say that something was wrong. */
@@ -166,6 +168,12 @@ show_close(const sonic_ws_close_record *why, const struct talk_options *opt)
         fprintf(stderr, "closed%s: %u %s%s%s%s%s\n", sides[why->side],
                 why->code, meaning(why->code), *quote ? ", " : "", quote,
                 *quote ? words_of(why, reason) : "", quote);
+    else if (why->layer == SONIC_WS_LAYER_PROTOCOL &&
+             why->code != SONIC_WS_ABNORMAL)
+        fprintf(stderr,
+                "closed by us for what the peer sent: %u %s: "
+                "%s\n",
+                why->code, meaning(why->code), words_of(why, reason));
     else
         fprintf(stderr, "not closed cleanly: %u %s%s: %s\n", why->code,
                 meaning(why->code), sides[why->side], words_of(why, reason));
