@@ -30,6 +30,7 @@ static const struct trace {
      "GET\n/chat?a=b\n1.1\nHost=server.example.com\nUpgrade=websocket\n"
      "X=a \t b\n"},
     {ASK, GET "\r\n", 0, 0, "GET\n/\n1.1\n"},
+    {ASK, "\r\n" GET "\r\n", 0, 0, "GET\n/\n1.1\n"},
     {ASK, "M-Search * HTTP/0.9\r\nA:\r\nA: \r\nA:\t\r\n\r\n", 0, 0,
      "M-Search\n*\n0.9\nA=\nA=\nA=\n"},
     {ASK, "CONNECT h:1 HTTP/2.0\r\nA::\r\nB:=\x80\r\n\r\n", 0, 0,
@@ -49,7 +50,13 @@ static const struct trace {
 
     /* the request line */
     {ASK, " ", HEAD, 400, NULL},
-    {ASK, "\r", HEAD, 400, NULL},
+    {ASK, "\r", HEAD, 0, NULL}, /* not yet */
+    {ASK, "\ra", HEAD, 400, NULL},
+    {ASK, "\r\r", HEAD, 400, NULL},
+    {ASK, "\r\n\r", HEAD, 400, NULL},
+    {ASK, "\r\n\n", HEAD, 400, NULL},
+    {ASK, "\r\n ", HEAD, 400, NULL},
+    {ASK, "\r\nMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM", BIG, 501, NULL},
     {ASK, "\n", HEAD, 400, NULL},
     {ASK, "GET\t", HEAD, 400, NULL},
     {ASK, "GET\r", HEAD, 400, NULL},
@@ -246,6 +253,7 @@ static const struct prefix {
     const char *text;
 } prefixes[] = {
     {ASK, ""},          {ASK, "G"},
+    {ASK, "\r"},        {ASK, "\r\n"},
     {ASK, "GET "},      {ASK, "GET /"},
     {ASK, "GET / "},    {ASK, "GET / HTTP/1.1"},
     {ASK, "GET / H"},   {ASK, "GET / HTTP/1.1\r"},

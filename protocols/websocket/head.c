@@ -6,9 +6,9 @@
 #include "websocket/chars.h"
 
 typedef int fsm_act(struct sonic__http_head *h, const char *window);
-static fsm_act act_none, act_method, act_target, act_version, act_status,
-    act_reason, act_begin, act_name, act_value, act_empty, act_done, act_reject,
-    act_long_method, act_long_target, act_too_big;
+static fsm_act act_none, act_next, act_method, act_target, act_version,
+    act_status, act_reason, act_begin, act_name, act_value, act_empty, act_done,
+    act_reject, act_long_method, act_long_target, act_too_big;
 
 #define FSM_NAME "ws-head"
 #define FSM_DEF "websocket/head.def"
@@ -187,6 +187,14 @@ act_none(struct sonic__http_head *h, const char *window)
 {
     (void)h;
     (void)window;
+    return 0;
+}
+
+static int
+act_next(struct sonic__http_head *h, const char *window)
+{
+    (void)window;
+    h->start = (uint16_t)(h->seen + 1);
     return 0;
 }
 

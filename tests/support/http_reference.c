@@ -138,6 +138,11 @@ request_line(struct in *in)
 {
     size_t from;
 
+    if (in->n > 0 && in->p[0] == '\r') { /* one empty line */
+        in->at++;
+        if (!expect(in, '\n'))
+            return false;
+    }
     if (!element(in, TOKEN, 32, 501, 431, &from))
         return false;
     if (in->at == from)
