@@ -298,6 +298,9 @@ START_TEST(options_are_checked)
     opt.call_cost = -1;
     ck_assert_int_eq(sonic_sim_new(&sim, &opt), SONIC_EOPTION);
     opt.call_cost = 0;
+    opt.latency_min = 5;
+    opt.latency_max = 2;
+    ck_assert_int_eq(sonic_sim_new(&sim, &opt), SONIC_EOPTION);
 }
 END_TEST
 

@@ -187,7 +187,8 @@ typedef struct sonic_sim_options {
     uint64_t call_limit; /* calls until all fail with -EDEADLK; 50 million */
 
     /* A segment takes between these, evenly; UNIX sockets too, pipes not.
-     * Both 0: bytes arrive within the call that sends them. */
+     * Both 0: bytes arrive within the call that sends them; latency_max alone
+     * 0: always latency_min. */
     int64_t latency_min;
     int64_t latency_max;
     int64_t stall;         /* 200 ms */

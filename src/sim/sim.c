@@ -114,12 +114,12 @@ set_options(sonic_sim_options *to, const sonic_sim_options *from)
         to->fd_limit = DEFAULT_FD_LIMIT;
     if (to->first_fd == 0)
         to->first_fd = DEFAULT_FIRST_FD;
-    if (to->latency_max < to->latency_min)
+    if (to->latency_max == 0)
         to->latency_max = to->latency_min;
-    if (to->latency_min < 0 || to->call_cost < 0 || to->stall < 0 ||
-        to->jump < 0 || to->reorder_delay < 0 || to->skew_delay < 0 ||
-        to->start < 0 || to->first_fd > to->fd_limit ||
-        to->fd_limit > INT32_MAX)
+    if (to->latency_min < 0 || to->latency_max < to->latency_min ||
+        to->call_cost < 0 || to->stall < 0 || to->jump < 0 ||
+        to->reorder_delay < 0 || to->skew_delay < 0 || to->start < 0 ||
+        to->first_fd > to->fd_limit || to->fd_limit > INT32_MAX)
         return SONIC_EOPTION;
 #define X(name, text)                                                          \
     if (to->faults.name > ALWAYS)                                              \
