@@ -131,7 +131,9 @@ half_a_million(int i, bool pull)
     lowest = highest = 0;
     opt.buffer_size = 1 << 20;
     frame_world_begin(&w, i, &opt, &one, NULL);
-    sonic_frame_conn_set_handler(w.conn, pull ? &frame_puller : &deep, &w);
+    ck_assert_int_eq(
+        sonic_frame_conn_set_handler(w.conn, pull ? &frame_puller : &deep, &w),
+        0);
     if (pull)
         sonic_frame_async_read(w.conn, deep_on_read, &w);
     frame_peer_puts(&w, wire, sizeof wire);
@@ -170,7 +172,7 @@ static const sonic_frame_handler pausing = {
 START_TEST(paused_means_that_no_frame_comes)
 {
     frame_world_begin(&w, _i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &pausing, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &pausing, &w), 0);
     for (const char *p = "arpbpc"; *p != '\0'; p++)
         frame_peer_frame(&w, p, 1);
     frame_world_until(&w, &w.frames, 3);
@@ -232,7 +234,8 @@ static void
 pull_world(int i)
 {
     frame_world_begin(&w, i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &frame_puller, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &frame_puller, &w),
+                     0);
     got = (struct got){0, 0, 0, NULL};
 }
 

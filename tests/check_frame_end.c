@@ -31,7 +31,8 @@ static void
 pull_world(int i)
 {
     frame_world_begin(&w, i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &frame_puller, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &frame_puller, &w),
+                     0);
     got = (struct got){0, 0, 0, NULL};
 }
 
@@ -78,7 +79,7 @@ START_TEST(answers_go_out_behind_the_peers_end)
     h.on_frame = answer;
     memset(body, 'q', SIZE + 4);
     frame_world_begin(&w, _i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &h, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &h, &w), 0);
     for (int i = 0; i < N; i++)
         frame_peer_frame(&w, body, SIZE);
     ck_assert_int_eq(sonic_stream_shutdown(w.peer), 0);

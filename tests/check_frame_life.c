@@ -155,7 +155,7 @@ act(enum place place, sonic_frame_conn *c)
         sonic_frame_resume(c);
         break;
     case DO_NO_HANDLER:
-        sonic_frame_conn_set_handler(c, NULL, NULL);
+        ck_assert_int_eq(sonic_frame_conn_set_handler(c, NULL, NULL), 0);
         break;
     default:
         act_around(l.action);
@@ -269,7 +269,9 @@ play(int backend, enum place place, enum action action)
     opt.high_water = 64 * KB;
     frame_world_begin(&w, backend, NULL, NULL, &opt);
     add_sibling();
-    sonic_frame_conn_set_handler(w.conn, pull ? &hooked_puller : &hooked, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(
+                         w.conn, pull ? &hooked_puller : &hooked, &w),
+                     0);
     if (pull)
         begin_read(w.conn);
     frame_peer_frame(&w, "a", 1);
@@ -375,6 +377,7 @@ END_TEST
 START_TEST(a_stream_that_will_not_do)
 {
     sonic_frame_options opt = SONIC_FRAME_OPTIONS_INIT;
+    static const sonic_frame_handler no_size = {.on_frame = NULL};
     sonic_frame_codec codec;
     sonic_frame_conn *conn = NULL;
     sonic_stream *s, *pair[2];
@@ -407,6 +410,8 @@ START_TEST(a_stream_that_will_not_do)
                      sonic_frame_conn_new(pair[0], &codec, &opt, NULL, NULL,
                                           &conn),
                      0);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(conn, &no_size, NULL),
+                     SONIC_EOPTION);
     ck_assert_ptr_eq(sonic_frame_conn_io(conn), w.io);
     ck_assert_ptr_eq(sonic_frame_conn_next_layer(conn), pair[0]);
     sonic_frame_conn_close(conn); /* no deadline so far off overflows */

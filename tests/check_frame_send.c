@@ -327,7 +327,7 @@ static const sonic_frame_handler blocker = {
 START_TEST(twins_do_not_block_in_callbacks)
 {
     frame_world_begin(&w, _i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &blocker, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &blocker, &w), 0);
     frame_peer_frame(&w, "a", 1);
     frame_peer_frame(&w, "b", 1);
     frame_world_until(&w, &w.frames, 2);
@@ -342,7 +342,8 @@ START_TEST(twins_end_when_the_io_is_stopped)
     size_t len = 7;
 
     frame_world_begin(&w, _i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &frame_puller, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &frame_puller, &w),
+                     0);
     sonic_io_stop(w.io);
     ck_assert_int_eq(sonic_frame_read(w.conn, gone, 10, &len), SONIC_ESTOPPED);
     ck_assert_uint_eq(len, 0);
@@ -412,7 +413,9 @@ START_TEST(nothing_allocates_once_it_runs)
 
     for (int pull = 0; pull < 2; pull++) {
         frame_world_begin(&w, _i, NULL, NULL, NULL);
-        sonic_frame_conn_set_handler(w.conn, pull ? &frame_puller : &echo, &w);
+        ck_assert_int_eq(sonic_frame_conn_set_handler(
+                             w.conn, pull ? &frame_puller : &echo, &w),
+                         0);
         if (pull)
             sonic_frame_async_read(w.conn, answer_read, &w);
         rounds(20);
@@ -436,7 +439,7 @@ START_TEST(an_idle_connection_holds_no_buffer)
     sonic_io_stats stats;
 
     frame_world_begin(&w, _i, NULL, NULL, NULL);
-    sonic_frame_conn_set_handler(w.conn, &echo, &w);
+    ck_assert_int_eq(sonic_frame_conn_set_handler(w.conn, &echo, &w), 0);
     rounds(3);
     ck_assert_int_ge(sonic_io_poll(w.io), 0);
     sonic_io_get_stats(w.io, &stats);

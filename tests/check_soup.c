@@ -452,6 +452,7 @@ START_TEST(options_out_of_range_are_refused)
         O(.low_water = 2, .high_water = 1),
         O(.heartbeat = INT64_MAX),
     };
+    static const sonic_soup_handler no_size = {.on_close = NULL};
     sonic_stream *s[2];
     sonic_soup *soup;
     sonic_io *io;
@@ -464,6 +465,8 @@ START_TEST(options_out_of_range_are_refused)
                       "row %zu", i);
     ck_assert(sonic_stream_is_open(s[0])); /* it stays the caller's */
     ck_assert_int_eq(sonic_soup_client_new(s[0], NULL, NULL, NULL, &soup), 0);
+    ck_assert_int_eq(sonic_soup_set_handler(soup, &no_size, NULL),
+                     SONIC_EOPTION);
     sonic_soup_free(soup);
     ck_assert_int_eq(sonic_soup_server_new(s[1], NULL, NULL, NULL, &soup), 0);
     sonic_io_free(io);

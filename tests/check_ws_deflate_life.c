@@ -211,7 +211,7 @@ do_free_server(sonic_ws *ws)
 static void
 do_quiet(sonic_ws *ws)
 {
-    sonic_ws_set_handler(ws, &ws_quiet_handler, &d.w.log);
+    ck_assert_int_eq(sonic_ws_set_handler(ws, &ws_quiet_handler, &d.w.log), 0);
 }
 
 static void

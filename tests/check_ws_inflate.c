@@ -65,7 +65,9 @@ START_TEST(every_split)
             for (size_t b = a; b <= n; b++) {
                 serve(_i % 2, _i < 2 ? &ws_log_handler : &ws_quiet_handler);
                 if (_i >= 2)
-                    sonic_ws_set_handler(d.w.log.ws, &ws_log_handler, &d.w.log);
+                    ck_assert_int_eq(sonic_ws_set_handler(
+                                         d.w.log.ws, &ws_log_handler, &d.w.log),
+                                     0);
                 dw_say(&d, 0x41, hellos[i].bytes, a);
                 dw_say(&d, 0x00, hellos[i].bytes + a, b - a);
                 dw_say(&d, 0x89, "x", 1);
@@ -313,10 +315,14 @@ START_TEST(bombs)
     for (int how = 0; how < 4; how++) {
         serve(_i, how / 2 ? &ws_chunk_handler : &ws_log_handler);
         if (how / 2)
-            sonic_ws_set_handler(d.w.log.ws, &ws_quiet_handler, &d.w.log);
-        sonic_ws_set_handler(d.w.log.ws,
-                             how / 2 ? &ws_chunk_handler : &ws_log_handler,
-                             &d.w.log);
+            ck_assert_int_eq(
+                sonic_ws_set_handler(d.w.log.ws, &ws_quiet_handler, &d.w.log),
+                0);
+        ck_assert_int_eq(
+            sonic_ws_set_handler(d.w.log.ws,
+                                 how / 2 ? &ws_chunk_handler : &ws_log_handler,
+                                 &d.w.log),
+            0);
         ck_assert_int_eq(sonic_ws_set_max_message(d.w.log.ws, MIB), 0);
         say_bomb(n, how % 2 ? 1000 : n);
         dw_expect_close(&d, 1009);

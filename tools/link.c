@@ -77,7 +77,8 @@ link_take_ws(struct link *l, sonic_ws *ws)
     l->ours = false;
     l->io = sonic_ws_io(ws);
     l->ws = ws;
-    sonic_ws_set_handler(ws, &ws_handler, l);
+    if (sonic_ws_set_handler(ws, &ws_handler, l) < 0)
+        sonic_ws_terminate(ws); /* it is one: this does not happen */
 }
 
 /* ---- frames ----------------------------------------------------------- */

@@ -15,7 +15,10 @@
  *     version has a smaller one: what it lacks is 0.  One that is larger than
  *     this library knows is taken when the rest of it is 0.  SONIC_EOPTION:
  *     the rest is not, or size was not set or is not that of a struct.
- *     Handlers start with `size` too, and are refused when they are smaller.
+ *     Handlers start with `size` too, and are refused, with SONIC_EOPTION,
+ *     when they are smaller.
+ *     The _INIT macros are designated initialisers: C, and C++20.  In older
+ *     C++: `sonic_x_options o = {}; o.size = sizeof o;`.
  *   - Objects belong to one sonic_io and are used on its thread only;
  *     sonic_io_post and sonic_io_stop are the exceptions.
  */

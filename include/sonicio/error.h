@@ -21,7 +21,9 @@
     X(EQUEUE, -5004, 0, "write queue is at its limit")                         \
     X(ETOOBIG, -5005, 0, "larger than the limit that was set")                 \
     X(ENEEDMORE, -5006, 0, "more bytes are needed")                            \
-    X(EOPTION, -5007, 0, "option is out of range or not supported here")       \
+    X(EOPTION, -5007, 0,                                                       \
+      "option is out of range or not supported here, or its struct was not "   \
+      "begun with the _INIT macro")                                            \
     X(ESTATE, -5008, 0, "not possible in the object's present state")          \
     X(EGROUP, -5011, 0, "not the address of a multicast group")                \
     X(ENOTLS, -5010, 0, "TLS is not part of this build")                       \
@@ -55,7 +57,8 @@
     X(EWS_SUBPROTOCOL, -5128, 0, "websocket: subprotocol was not offered")     \
     X(EWS_EXTENSION, -5129, 0, "websocket: extension is not as offered")       \
     X(EWS_METHOD, -5130, 0, "websocket: upgrade must be GET over HTTP/1.1")    \
-    X(EWS_HEADER, -5131, 0, "websocket: illegal byte in a header to be sent")  \
+    X(EWS_HEADER, -5131, 0,                                                    \
+      "websocket: header or subprotocol may not be sent")                      \
     X(EWS_REJECTED, -5132, 0, "websocket: refused by this server's hook")      \
     X(ESOUP_PACKET, -5200, 0, "soupbintcp: malformed packet")                  \
     X(ESOUP_UNEXPECTED, -5201, 0, "soupbintcp: packet out of place")           \

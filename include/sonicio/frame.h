@@ -295,7 +295,7 @@ SONIC_API SONIC_MUST_CHECK int sonic_frame_send(sonic_frame_conn *conn,
 /* sonic_frame_sendv - queue a frame whose body is in n parts
  *   n       at most SONIC_FRAME_PARTS_MAX
  *   prefix  the `offset` bytes before the length field; NULL: zeros
- * Returns as send. */
+ * Returns as send; -EINVAL when n is not 0 to that. */
 SONIC_API SONIC_MUST_CHECK int sonic_frame_sendv(sonic_frame_conn *conn,
                                                  const void *prefix,
                                                  const struct iovec *iov,
@@ -363,9 +363,11 @@ sonic_frame_conn_state(const sonic_frame_conn *conn);
 SONIC_API sonic_stream *
 sonic_frame_conn_next_layer(const sonic_frame_conn *conn);
 SONIC_API sonic_io *sonic_frame_conn_io(const sonic_frame_conn *conn);
-SONIC_API void sonic_frame_conn_set_handler(sonic_frame_conn *conn,
-                                            const sonic_frame_handler *handler,
-                                            void *ud);
+/* Another handler; NULL: none.  ERRORS SONIC_EOPTION: it is not one (size), and
+ * the present one stays. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_frame_conn_set_handler(sonic_frame_conn *conn,
+                             const sonic_frame_handler *handler, void *ud);
 SONIC_API void *sonic_frame_conn_user(const sonic_frame_conn *conn);
 /* Trace every step of the connection's machines.  tracer is borrowed; NULL
  * ends it.  ERRORS -ENOMEM. */

@@ -278,9 +278,11 @@ SONIC_API sonic_io *sonic_soup_io(const sonic_soup *soup);
 /* The stream below; it stays the soup's.  NULL once CLOSED. */
 SONIC_API sonic_stream *sonic_soup_next_layer(const sonic_soup *soup);
 SONIC_API void *sonic_soup_user(const sonic_soup *soup);
-SONIC_API void sonic_soup_set_handler(sonic_soup *soup,
-                                      const sonic_soup_handler *handler,
-                                      void *ud);
+/* Another handler; NULL: none.  ERRORS SONIC_EOPTION: it is not one (size), and
+ * the present one stays. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_soup_set_handler(sonic_soup *soup, const sonic_soup_handler *handler,
+                       void *ud);
 /* Trace every step.  tracer is borrowed; NULL ends it. */
 SONIC_API void sonic_soup_set_trace(sonic_soup *soup,
                                     const sonic_fsm_tracer *tracer);

@@ -127,7 +127,7 @@ SONIC_API void sonic_stream_async_read_all(sonic_stream *stream, void *buf,
                                            size_t len, sonic_stream_fn *cb,
                                            void *ud);
 /* sonic_stream_async_readv - as async_read, scattered (readv(2))
- * The array and what it points to are borrowed.  n at most 64. */
+ * The array and what it points to are borrowed.  n at most 64, else -EINVAL. */
 SONIC_API void sonic_stream_async_readv(sonic_stream *stream,
                                         const struct iovec *iov, int n,
                                         sonic_stream_fn *cb, void *ud);
@@ -205,9 +205,9 @@ SONIC_API SONIC_MUST_CHECK int sonic_stream_commit(sonic_stream *stream,
 /* sonic_stream_async_write, _writev - write all of it
  *
  * buf, and for writev the parts, are borrowed until cb runs; the array itself
- * is copied.  n at most 64.  cb runs when the system has taken the last byte,
- * or with an error and the bytes that it took before.  A write of 0 bytes
- * completes when all that was queued before it has gone out. */
+ * is copied.  n at most 64, else -EINVAL.  cb runs when the system has taken
+ * the last byte, or with an error and the bytes that it took before.  A write
+ * of 0 bytes completes when all that was queued before it has gone out. */
 SONIC_API void sonic_stream_async_write(sonic_stream *stream, const void *buf,
                                         size_t len, sonic_stream_fn *cb,
                                         void *ud);

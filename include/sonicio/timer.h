@@ -1,7 +1,9 @@
 /* <sonicio/timer.h> - timers on the reactor
  *
  * One heap per io; arming and cancelling cost no system call.  A timer is
- * READY, SCHEDULED or CLOSED (see `sonicio tables timer`).
+ * READY, SCHEDULED or CLOSED.  `sonicio tables timer` has two states more:
+ * CANCELLED is READY and LAST_WORD is CLOSED, with the -ECANCELED of a schedule
+ * still owed.
  */
 #ifndef SONICIO_TIMER_H
 #define SONICIO_TIMER_H

@@ -55,6 +55,11 @@ enum sonic_ws_status { /* RFC 6455 section 7.4.1 */
                        SONIC_WS_TRY_AGAIN = 1013
 };
 
+/* In `sonicio tables ws-session`: IDLE; CONNECTING, PROXYING, SECURING and
+ * UPGRADING are HANDSHAKE; OPEN; CLOSING is CLOSED_BY_US; ENDING is
+ * CLOSED_BY_US when this side failed the connection, else CLOSED_BY_PEER while
+ * the answer to the peer's close is going out, then CLOSE_ACKED; CLOSED is
+ * TERMINATED. */
 enum sonic_ws_state {
     SONIC_WS_IDLE,           /* made, not connected yet */
     SONIC_WS_HANDSHAKE,      /* connecting, TLS, upgrading */
@@ -109,8 +114,9 @@ typedef struct sonic_ws_close_record {
 /* What happens on a connection.  Members may be NULL.  The table is borrowed,
  * and the same one may serve any number of connections.
  *
- * Exactly one of on_message, on_chunk and on_frame chooses how data comes; one
- * that has no use for what comes has sonic_ws_discard in its place.
+ * One of on_message, on_chunk and on_frame chooses how data comes (two are
+ * refused, with SONIC_EOPTION); one that has no use for what comes has
+ * sonic_ws_discard in its place.
  *
  * With none of them, and no read operation pending, nobody takes data, and the
  * first data frame waits until somebody does; so does what lies behind it, the
@@ -163,7 +169,10 @@ SONIC_API const char *sonic_ws_head_target(const sonic_ws_head *head,
 /* The response's status. */
 SONIC_API unsigned sonic_ws_head_status(const sonic_ws_head *head);
 
-/* What the server's hook decides.  Zeroed but for status, 101, before. */
+/* What the server's hook decides.  Zeroed but for status, 101, before.  What
+ * may not be sent (a status that is not 101 or 200 to 599, a header of the
+ * handshake's own) or used (a handler, see sonic_ws_set_handler) is answered
+ * with 500, and the close record says why. */
 typedef struct sonic_ws_reply {
     unsigned status;    /* 101: accept; else refuse with this status */
     const char *reason; /* phrase; NULL: the usual one */
@@ -254,7 +263,13 @@ typedef struct sonic_ws_options {
     /* client */
     const char *origin;             /* Origin; NULL: none */
     const sonic_ws_header *headers; /* later ones of a name win; they may
-                                       replace Host, Origin, User-Agent */
+                                       replace Host, Origin, User-Agent.  Not
+                                       the handshake's own, which are Upgrade,
+                                       Connection, Sec-WebSocket-Key, -Version,
+                                       -Accept, -Protocol, -Extensions,
+                                       Content-Length and Transfer-Encoding:
+                                       connecting fails with EWS_HEADER, as for
+                                       a subprotocol that is no token */
     size_t n_headers;
     const char *proxy; /* "http://[USER[:PASS]@]HOST[:PORT]", "socks5://…" */
     const char *connect_to; /* address to use instead of the URL's host */
@@ -397,7 +412,8 @@ typedef void sonic_ws_read_fn(sonic_ws *ws, int err, const sonic_ws_message *m,
  * part of a message; the next frame.  One such operation at a time.
  * ERRORS  SONIC_EWS_CLOSED after a clean close, SONIC_EWS_ABNORMAL when the
  * connection ended without one, the protocol error (SONIC_EWS_UTF8 …),
- * -EBUSY, -ECANCELED, SONIC_ECLOSED, SONIC_ESTATE before it is open.
+ * -EBUSY, -ECANCELED, SONIC_ECLOSED, SONIC_ESTATE before it is open and once
+ * this side has failed it (sonic_ws_shut waits for the end then).
  * SONIC_EWS_TOOBIG from read_into: the message does not fit cap, and the
  * connection is closed with 1009. */
 SONIC_API void sonic_ws_async_read(sonic_ws *ws, sonic_ws_read_fn *cb,
@@ -483,10 +499,11 @@ SONIC_API int64_t sonic_ws_rtt(const sonic_ws *ws);
 /* sonic_ws_close - begin the close handshake
  *
  * code 0 sends a close frame without one.  reason may be NULL, and is cut at
- * nothing: ERRORS SONIC_EWS_CLOSE for a code or a reason (over 123 bytes, not
- * UTF-8) that must not be sent, SONIC_ESTATE when closing has begun or the
- * connection is not open; nothing happens then.  on_close follows within
- * close_timeout.  Messages that arrive meanwhile are still delivered. */
+ * nothing: ERRORS SONIC_EWS_CLOSE for a code that must not be sent or a reason
+ * over 123 bytes, SONIC_EWS_UTF8 for one that is not UTF-8, SONIC_ESTATE when
+ * closing has begun or the connection is not open; nothing happens then.
+ * on_close follows within close_timeout.  Messages that arrive meanwhile are
+ * still delivered. */
 SONIC_API int sonic_ws_close(sonic_ws *ws, uint16_t code, const char *reason);
 
 /* sonic_ws_async_close - the same; cb runs when the connection is over, with 0
@@ -494,7 +511,9 @@ SONIC_API int sonic_ws_close(sonic_ws *ws, uint16_t code, const char *reason);
 SONIC_API void sonic_ws_async_close(sonic_ws *ws, uint16_t code,
                                     const char *reason, sonic_ws_fn *cb,
                                     void *ud);
-/* The blocking twin: reads and drops what still arrives. */
+/* The blocking twin: reads and drops what still arrives.  When closing has
+ * begun already, by either side, it waits for the end, and when the connection
+ * is over it says how that was: so it may be connected again after it. */
 SONIC_API SONIC_MUST_CHECK int sonic_ws_shut(sonic_ws *ws, uint16_t code,
                                              const char *reason);
 
@@ -542,8 +561,10 @@ SONIC_API SONIC_MUST_CHECK int sonic_ws_why_closed(const sonic_ws *ws,
 /* The stream below; it stays the ws's.  NULL when not connected. */
 SONIC_API sonic_stream *sonic_ws_next_layer(const sonic_ws *ws);
 SONIC_API sonic_io *sonic_ws_io(const sonic_ws *ws);
-SONIC_API void sonic_ws_set_handler(sonic_ws *ws,
-                                    const sonic_ws_handler *handler, void *ud);
+/* Another handler; NULL: none.  ERRORS SONIC_EOPTION: it is not one (size, or
+ * more than one way for data to come), and the present one stays. */
+SONIC_API SONIC_MUST_CHECK int
+sonic_ws_set_handler(sonic_ws *ws, const sonic_ws_handler *handler, void *ud);
 SONIC_API void *sonic_ws_user(const sonic_ws *ws);
 /* Change the limit, at any time; it holds for what is received from then on. */
 SONIC_API SONIC_MUST_CHECK int sonic_ws_set_max_message(sonic_ws *ws,

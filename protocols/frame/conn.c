@@ -202,14 +202,20 @@ sonic_frame_conn_io(const sonic_frame_conn *c)
     return sonic_object_io(c);
 }
 
-void
+int
 sonic_frame_conn_set_handler(sonic_frame_conn *c,
                              const sonic_frame_handler *handler, void *ud)
 {
+    int err =
+        handler == NULL ? 0 : sonic__options_fit(handler, sizeof *handler);
+
+    if (err < 0)
+        return err;
     c->handler = handler;
     c->ud = ud;
     if (c->state != SONIC_FRAME_CLOSED)
         sonic__frame_arm(c);
+    return 0;
 }
 
 void *

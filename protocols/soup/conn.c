@@ -306,14 +306,20 @@ sonic_soup_user(const sonic_soup *s)
     return s->ud;
 }
 
-void
+int
 sonic_soup_set_handler(sonic_soup *s, const sonic_soup_handler *handler,
                        void *ud)
 {
+    int err =
+        handler == NULL ? 0 : sonic__options_fit(handler, sizeof *handler);
+
+    if (err < 0)
+        return err;
     s->handler = handler != NULL ? handler : &nothing;
     s->ud = ud;
     sonic__soup_regulate(s);
     sonic_object_defer(s); /* a new source, maybe */
+    return 0;
 }
 
 void

@@ -18,10 +18,8 @@ build_consent(const void *what, char *buf, size_t cap)
     return sonic__ws_response_build(what, buf, cap);
 }
 
-/* Answer with a status.  What a hook asked for and may not be sent becomes a
- * plain 500. */
-void
-sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why)
+static struct sonic__ws_rejection
+rejection_of(const struct sonic__ws_cause *why)
 {
     struct sonic__ws_rejection r = {.status = why->status, .body = why->reason};
 
@@ -33,6 +31,15 @@ sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why)
     }
     if (r.status == 0)
         r.status = 500;
+    return r;
+}
+
+/* Answer with a status. */
+void
+sonic__ws_serve_refusal(sonic_ws *ws, const struct sonic__ws_cause *why)
+{
+    struct sonic__ws_rejection r = rejection_of(why);
+
     if (sonic__ws_send_head(ws, build_rejection, &r) == 0)
         return;
     r = (struct sonic__ws_rejection){.status = 500};
@@ -45,14 +52,22 @@ sonic__ws_refuse(sonic_ws *ws, int err, unsigned status, const char *text,
 {
     struct sonic__ws_cause why = {
         .err = err,
-        .side = reply != NULL ? SONIC_WS_US : SONIC_WS_PEER,
+        .side = reply != NULL || status == 500 ? SONIC_WS_US : SONIC_WS_PEER,
         .layer = SONIC_WS_LAYER_HANDSHAKE,
         .status = (uint16_t)status,
         .reason = text,
         .reason_len = text != NULL ? strlen(text) : 0,
         .reply = reply,
     };
+    struct sonic__ws_rejection r = rejection_of(&why);
 
+    /* What a hook asked for and may not be sent becomes a plain 500. */
+    err = reply == NULL ? 0 : sonic__ws_rejection_build(&r, NULL, 0);
+    if (err < 0)
+        why = (struct sonic__ws_cause){.err = err,
+                                       .side = SONIC_WS_US,
+                                       .layer = SONIC_WS_LAYER_HANDSHAKE,
+                                       .status = 500};
     sonic__ws_refused(ws, &why);
 }
 
@@ -166,7 +181,9 @@ sonic__ws_serve_request(sonic_ws *ws, const char *window, size_t size)
                          &reply);
         return;
     }
-    err = send_consent(ws, window, &asked, &reply);
+    err = sonic__ws_handler_check(reply.handler);
+    if (err == 0)
+        err = send_consent(ws, window, &asked, &reply);
     if (err < 0) {
         sonic__ws_refuse(ws, err, 500, NULL, NULL);
         return;

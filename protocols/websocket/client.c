@@ -77,8 +77,7 @@ sonic_ws_new(sonic_io *io, const sonic_ws_options *opt,
              const sonic_ws_handler *handler, void *ud, sonic_ws **out)
 {
     struct sonic__ws_config *c;
-    int err =
-        handler == NULL ? 0 : sonic__options_fit(handler, sizeof *handler);
+    int err = sonic__ws_handler_check(handler);
 
     if (err == 0)
         err = sonic__ws_config_new(io, opt, false, &c);
@@ -301,6 +300,23 @@ sonic_ws_async_close(sonic_ws *ws, uint16_t code, const char *reason,
     m->close_ud = ud;
 }
 
+/* Closing has begun, by either side: what is left is to wait for the end. */
+static void
+await_end(sonic_ws *ws, struct await *a)
+{
+    struct sonic__ws_more *m = sonic__ws_more(ws);
+    int err = m == NULL ? -ENOMEM : m->close_cb != NULL ? -EBUSY : 0;
+
+    if (err < 0) {
+        on_done(ws, err, a);
+    } else if (sonic__ws_is_over(ws) && !ws->end_posted) {
+        on_done(ws, m->record.clean ? 0 : sonic__ws_outcome(ws), a);
+    } else {
+        m->close_cb = on_done;
+        m->close_ud = a;
+    }
+}
+
 int
 sonic_ws_shut(sonic_ws *ws, uint16_t code, const char *reason)
 {
@@ -309,7 +325,10 @@ sonic_ws_shut(sonic_ws *ws, uint16_t code, const char *reason)
 
     if (a == NULL)
         return err;
-    sonic_ws_async_close(ws, code, reason, on_done, a);
+    if (sonic_ws_state(ws) >= SONIC_WS_CLOSED_BY_US)
+        await_end(ws, a);
+    else
+        sonic_ws_async_close(ws, code, reason, on_done, a);
     return finish(ws, a);
 }
 

@@ -144,6 +144,21 @@ copy_strings(struct sonic__ws_config *c)
     return 0;
 }
 
+/* May it be the handler of a connection, or of those of a server? */
+int
+sonic__ws_handler_check(const sonic_ws_handler *h)
+{
+    int err = h == NULL ? 0 : sonic__options_fit(h, sizeof *h);
+
+    if (err < 0 || h == NULL)
+        return err;
+    if ((h->on_message != NULL) + (h->on_chunk != NULL) +
+            (h->on_frame != NULL) >
+        1)
+        return SONIC_EOPTION;
+    return 0;
+}
+
 int
 sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
                      struct sonic__ws_config **out)

@@ -575,13 +575,17 @@ sonic_ws_discard(sonic_ws *ws, const sonic_ws_message *m, void *ud)
     (void)ud;
 }
 
-void
+int
 sonic_ws_set_handler(sonic_ws *ws, const sonic_ws_handler *handler, void *ud)
 {
     bool had = sonic__ws_has_taker(ws);
+    int err = sonic__ws_handler_check(handler);
 
+    if (err < 0)
+        return err;
     ws->handler = handler;
     ws->ud = ud;
     sonic__ws_choose_delivery(ws);
     take_up(ws, had, true);
+    return 0;
 }

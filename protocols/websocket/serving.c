@@ -466,8 +466,7 @@ sonic_ws_server_new(sonic_io *io, const sonic_ws_options *opt,
     };
     sonic_ws_server *s;
     void *object;
-    int err =
-        handler == NULL ? 0 : sonic__options_fit(handler, sizeof *handler);
+    int err = sonic__ws_handler_check(handler);
 
     if (err == 0)
         err = sonic_object_new(io, &server_class, &object);

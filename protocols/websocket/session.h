@@ -283,6 +283,7 @@ int sonic__ws_make(struct sonic__ws_config *config,
                    const sonic_ws_handler *handler, void *ud, sonic_ws **out);
 
 /* config.c */
+int sonic__ws_handler_check(const sonic_ws_handler *h);
 int sonic__ws_config_new(sonic_io *io, const sonic_ws_options *opt, bool server,
                          struct sonic__ws_config **out);
 int sonic__ws_config_own(sonic_ws *ws); /* before changing it for ws alone */

@@ -1,5 +1,6 @@
 /* What is done to an end, and what must become of it. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "life_world.h"
@@ -91,7 +92,8 @@ mute(struct life_end *e)
     e->muted = true;
     if (sonic_ws_is_server(ws))
         e->ws = NULL; /* from now on nobody says when it goes */
-    sonic_ws_set_handler(ws, NULL, NULL);
+    if (sonic_ws_set_handler(ws, NULL, NULL) < 0)
+        abort();
 }
 
 static void
