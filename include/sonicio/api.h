@@ -9,6 +9,9 @@
  *     once, possibly before the call returns (nested at most
  *     SONIC_MAX_DISPATCH deep), and also when the arguments are bad, the
  *     object is closed, or the sonic_io is freed.
+ *   - Most have a blocking twin, which runs the io until the operation is
+ *     complete.  Where there is none, the call without a callback and
+ *     sonic_io_run_until make one: done is what the callback sets.
  *   - Time is int64_t nanoseconds of CLOCK_MONOTONIC.
  *   - An options struct starts with `size`, set by its _INIT macro; a field
  *     left at 0 means "the default".  A program compiled against an older

@@ -11,7 +11,8 @@
  *
  * A buffer is borrowed from the call to its callback.  What the other thread
  * has begun cannot be taken back: it completes with what it did, and an io that
- * is closed waits for that.
+ * is closed waits for that.  An io has four such threads, shared with the
+ * look-up of names: a job that hangs holds one, and the fifth waits.
  */
 #ifndef SONICIO_FILE_H
 #define SONICIO_FILE_H

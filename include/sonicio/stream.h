@@ -95,7 +95,10 @@ typedef struct sonic_connect_options {
 
 /* sonic_stream_async_connect - connect to an address given as text
  *
- * Names are looked up on another thread.  All addresses are tried, in the
+ * Names are looked up on another thread, one of four that an io has for this
+ * and for files: a resolver that hangs holds one until it gives up
+ * (resolv.conf(5): 5 s twice for each server by default), and the fifth job
+ * waits for the first, within its own timeout.  All addresses are tried, in the
  * order of RFC 8305: families alternate, the next attempt starts when the one
  * before failed or `stagger` has passed, the first connection wins.
  *   address  see <sonicio/address.h>; copied
@@ -278,11 +281,32 @@ sonic_stream_set_deadline(sonic_stream *stream, int directions, int64_t when);
  * only: a terminal, the reading end of a pipe. */
 SONIC_API int sonic_stream_shutdown(sonic_stream *stream);
 
+/* sonic_stream_async_finish - an orderly end: send what is queued, shut down,
+ * wait for the peer's end, free
+ *
+ * The stream is freed in any case, right after cb; only that may be done with
+ * it sooner, by sonic_stream_free, or the io.
+ *   timeout  nanoseconds for all of it; 0 or less: 10 s
+ *   cb       with n 0; NULL: nobody wants to know
+ * A pending read gets -ECANCELED, writes complete as ever; what the peer still
+ * says is dropped.  Of a pipe there is nothing to wait for.
+ * ERRORS, given to cb: 0, all was sent and the peer has ended; -ETIMEDOUT;
+ * those of writes and reads; -ECANCELED; -ENOTCONN; SONIC_ECLOSED; -ENOMEM.
+ * Where not all was sent the peer gets a reset: it cannot take that for the
+ * end. */
+SONIC_API void sonic_stream_async_finish(sonic_stream *stream, int64_t timeout,
+                                         sonic_stream_fn *cb, void *ud);
+/* The blocking twin.  -EBUSY, inside a callback, leaves the stream as it was;
+ * after SONIC_ESTOPPED it goes on in later runs. */
+SONIC_API SONIC_MUST_CHECK int sonic_stream_finish(sonic_stream *stream,
+                                                   int64_t timeout);
+
 /* sonic_stream_close - close, at once
  *
  * What is queued is offered to the system one last time; what it does not
- * take is lost, and pending operations complete with -ECANCELED from the
- * loop.  Operations begun later complete with SONIC_ECLOSED.  Idempotent. */
+ * take is lost (see sonic_stream_async_finish), and pending operations complete
+ * with -ECANCELED from the loop.  Operations begun later complete with
+ * SONIC_ECLOSED.  Idempotent. */
 SONIC_API void sonic_stream_close(sonic_stream *stream);
 /* sonic_stream_reset - close, and tell the peer so with a TCP reset */
 SONIC_API void sonic_stream_reset(sonic_stream *stream);
