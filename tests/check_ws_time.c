@@ -63,6 +63,9 @@ on_close(sonic_ws *ws, const sonic_ws_close_record *why, void *ud)
 static const sonic_ws_handler pushed = {
     SONIC_WS_HANDLER_INIT, .on_open = on_open, .on_message = on_message,
     .on_close = on_close};
+static const sonic_ws_handler in_parts = {
+    SONIC_WS_HANDLER_INIT, .on_open = on_open, .on_chunk = on_message,
+    .on_close = on_close};
 static const sonic_ws_handler pulled = {
     SONIC_WS_HANDLER_INIT, .on_open = on_open, .on_close = on_close};
 
@@ -341,12 +344,210 @@ START_TEST(who_does_not_read_hears_no_silence)
     w.round_trip = 0;
     say("\x81\x80\0\0\0\0", 6);
     ck_assert_uint_eq(w.messages, 1);
-    pass(450 * MS);
+    say("\x81\x80\0\0\0\0", 6); /* it waits, with what is behind it */
+    pass(10 * SECOND);
+    is_alive();
     sonic_ws_async_read(w.ws, on_read, NULL);
-    pass(490 * MS);
+    pass(490 * MS); /* nobody reads, but nothing comes either */
+    ck_assert_uint_eq(w.messages, 2);
     is_alive();
     pass(30 * MS);
     is_over(SONIC_EWS_IDLE);
+    end();
+}
+END_TEST
+
+/* ---- a message ---------------------------------------------------------- */
+
+#define HALF "\x82\x82\0\0\0\0x", 7 /* a message but for its last byte */
+#define REST_AND_HALF "x\x82\x82\0\0\0\0x", 8
+#define FIRST "\x02\x80\0\0\0\0", 6 /* a fragment */
+#define LAST "\x80\x80\0\0\0\0", 6
+
+static const sonic_ws_handler *const takers[] = {&pushed, &in_parts};
+
+/* Ten of them, each within its second, then one that stops. */
+START_TEST(a_message_takes_no_longer_than_it_may)
+{
+    begin();
+    w.opt.message_timeout = SECOND;
+    serve(takers[_i]);
+    pass(5 * SECOND); /* between messages it may take any */
+    say(HALF);
+    for (int i = 0; i < 10; i++) {
+        pass(900 * MS);
+        is_alive();
+        say(REST_AND_HALF);
+    }
+    ck_assert_uint_eq(w.messages, 10);
+    pass(900 * MS);
+    is_alive();
+    pass(200 * MS);
+    is_over(SONIC_EWS_SLOW);
+    ck_assert_int_eq(w.why.layer, SONIC_WS_LAYER_TRANSPORT);
+    end();
+}
+END_TEST
+
+/* However busy it looks: a byte each 100 ms, fragments, or half a header. */
+START_TEST(a_trickle_does_not_help)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *more;
+        size_t n_more;
+    } c[] = {{"\x82\xfe\x10\0\0\0\0\0", 8, "x", 1},
+             {FIRST, "\0\x80\0\0\0\0", 6},
+             {"\x82", 1, "", 0},
+             {"\x89", 1, "", 0}};
+
+    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+        begin();
+        w.opt.message_timeout = SECOND;
+        serve(takers[_i]);
+        say(c[i].bytes, c[i].n);
+        for (int k = 0; k < 12 && w.closes == 0; k++) {
+            if (c[i].n_more > 0)
+                say(c[i].more, c[i].n_more);
+            pass(100 * MS);
+            if (k < 9)
+                is_alive();
+        }
+        is_over(SONIC_EWS_SLOW);
+        ck_assert_uint_eq(w.messages, 0);
+        end();
+    }
+}
+END_TEST
+
+/* The time of a message ends with it, be it of fragments; when the rest has
+ * come the loop has nothing more to wait for than before. */
+START_TEST(what_is_whole_is_timed_no_more)
+{
+    begin();
+    w.opt.message_timeout = SECOND;
+    serve(takers[_i]);
+    say(FIRST);
+    pass(900 * MS);
+    say(LAST);
+    say("\x89", 1);
+    pass(900 * MS);
+    say("\x80\0\0\0\0", 5);
+    ck_assert_uint_eq(w.messages, 1);
+    w.pings = 0;
+    for (int i = 0; i < 500; i++) {
+        sonic_sim_advance(w.sim, sonic_sim_now(w.sim) + 10 * MS);
+        settle();
+    }
+    is_alive();
+    end();
+}
+END_TEST
+
+/* Only time in which somebody takes it counts. */
+START_TEST(a_pause_does_not_count)
+{
+    begin();
+    w.opt.message_timeout = SECOND;
+    serve(takers[_i]);
+    say(HALF);
+    pass(500 * MS);
+    sonic_ws_pause(w.ws);
+    pass(10 * SECOND);
+    sonic_ws_resume(w.ws);
+    pass(400 * MS);
+    is_alive();
+    ck_assert_int_eq(sonic_ws_set_handler(w.ws, &pulled, NULL),
+                     0); /* that takes nothing */
+    pass(10 * SECOND);
+    ck_assert_int_eq(sonic_ws_set_handler(w.ws, takers[_i], NULL), 0);
+    ck_assert_int_eq(sonic_ws_set_max_message(w.ws, 100), 0); /* anew */
+    pass(900 * MS);
+    is_alive();
+    pass(200 * MS);
+    is_over(SONIC_EWS_SLOW);
+    end();
+}
+END_TEST
+
+/* Reading it in parts does not help either. */
+START_TEST(reading_in_parts_counts)
+{
+    begin();
+    w.opt.message_timeout = SECOND;
+    serve(&pulled);
+    sonic_ws_async_read_chunk(w.ws, on_read, NULL);
+    say("\x82\xfe\x10\0\0\0\0\0", 8);
+    for (int k = 0; k < 12 && w.closes == 0; k++) {
+        say("x", 1);
+        sonic_ws_async_read_chunk(w.ws, on_read, NULL);
+        pass(100 * MS);
+        if (k < 9)
+            is_alive();
+    }
+    is_over(SONIC_EWS_SLOW);
+    end();
+}
+END_TEST
+
+START_TEST(it_may_take_any_time)
+{
+    begin();
+    w.opt.message_timeout = INT64_MAX;
+    serve(&pushed);
+    say(HALF);
+    sonic_sim_advance(w.sim, sonic_sim_now(w.sim) + 100000 * SECOND);
+    settle();
+    is_alive();
+    end();
+
+    begin(); /* the default: 2 minutes */
+    serve(&pushed);
+    say(HALF);
+    sonic_sim_advance(w.sim, sonic_sim_now(w.sim) + 119 * SECOND);
+    settle();
+    is_alive();
+    sonic_sim_advance(w.sim, sonic_sim_now(w.sim) + 2 * SECOND);
+    settle();
+    is_over(SONIC_EWS_SLOW);
+    end();
+}
+END_TEST
+
+/* Many at once, of which every other one is finished. */
+START_TEST(many_messages_at_once)
+{
+    const sonic_sys *k;
+    sonic_stream *s;
+    int pair[2], fd[40];
+
+    begin();
+    w.opt.message_timeout = SECOND;
+    serve(&pushed);
+    k = sonic_sim_sys(w.sim);
+    for (int i = 0; i < 40; i++) {
+        ck_assert_int_eq(sonic_sim_pair(w.sim, pair), 0);
+        ck_assert_int_eq(sonic_stream_adopt(w.io, pair[0], &s), 0);
+        ck_assert_int_eq(sonic_ws_server_accept(w.server, s, NULL), 0);
+        fd[i] = pair[1];
+        ck_assert(k->send(fd[i], REQUEST "\x82\x81\0\0\0\0", sizeof REQUEST + 5,
+                          0, k->ud) > 0);
+        settle();
+    }
+    for (int i = 0; i < 40; i += 2) {
+        ck_assert(k->send(fd[i], "x", 1, 0, k->ud) == 1);
+        settle();
+    }
+    ck_assert_uint_eq(w.messages, 20);
+    sonic_sim_advance(w.sim, sonic_sim_now(w.sim) + 1070 * MS);
+    settle();
+    ck_assert_uint_eq(w.closes, 20);
+    ck_assert_int_eq(w.why.error, SONIC_EWS_SLOW);
+    ck_assert_uint_eq(sonic_ws_server_count(w.server), 21);
+    for (int i = 0; i < 40; i++)
+        k->close(fd[i], k->ud);
+    settle();
     end();
 }
 END_TEST
@@ -366,6 +567,13 @@ main(void)
     tcase_add_test(t, a_short_pause_is_none_either);
     tcase_add_test(t, a_pause_is_no_round_trip);
     tcase_add_test(t, who_does_not_read_hears_no_silence);
+    tcase_add_loop_test(t, a_message_takes_no_longer_than_it_may, 0, 2);
+    tcase_add_loop_test(t, a_trickle_does_not_help, 0, 2);
+    tcase_add_loop_test(t, what_is_whole_is_timed_no_more, 0, 2);
+    tcase_add_loop_test(t, a_pause_does_not_count, 0, 2);
+    tcase_add_test(t, reading_in_parts_counts);
+    tcase_add_test(t, it_may_take_any_time);
+    tcase_add_test(t, many_messages_at_once);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);

@@ -46,6 +46,7 @@
     X(EWS_PONG, -5111, 0, "websocket: no pong within the deadline")            \
     X(EWS_IDLE, -5112, 0, "websocket: nothing received within the deadline")   \
     X(EWS_DEFLATE, -5113, 1007, "websocket: compressed data is invalid")       \
+    X(EWS_SLOW, -5114, 0, "websocket: a message took longer than it may")      \
     X(EWS_URL, -5120, 0, "websocket: URL is not ws://HOST[:PORT]/PATH")        \
     X(EWS_HEAD, -5121, 0, "websocket: malformed HTTP head")                    \
     X(EWS_HEAD_TOOBIG, -5122, 0, "websocket: HTTP head over the limit")        \

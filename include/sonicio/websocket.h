@@ -231,13 +231,17 @@ typedef struct sonic_ws_deflate_options {
  * are copied. */
 typedef struct sonic_ws_options {
     size_t size;
-    uint64_t max_message;      /* payload bytes, when inflated; default
-                                  16 MiB */
+    uint64_t max_message;      /* payload bytes, when inflated; at most
+                                  4 GiB - 1; default 16 MiB */
     size_t max_head;           /* bytes of the HTTP head; default 16 KiB */
     enum sonic_switch no_utf8; /* ON: do not check that text is UTF-8 */
     int64_t handshake_timeout; /* name, TCP, proxy, TLS and upgrade together;
                                   default 10 s */
     int64_t close_timeout;     /* the peer's close, and its TCP; default 5 s */
+    int64_t message_timeout;   /* from the first byte of a message to its last,
+                                  fragments and all, while somebody takes it,
+                                  or the end is EWS_SLOW: late by a sixteenth
+                                  at most; default 2 min; INT64_MAX: any */
     int64_t read_idle;         /* end with EWS_IDLE when nothing at all came for
                                   this long; 0: never.  Time in which nobody
                                   takes what comes (paused, no read pending) is

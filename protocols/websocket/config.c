@@ -13,7 +13,7 @@
 
 enum { CONNECTIONS = 1000000, HEAD = 16 * 1024, STRINGS_MAX = 1024 };
 #define MESSAGE ((uint64_t)16 << 20)
-#define MESSAGE_MAX (UINT64_C(1) << 32)
+#define MESSAGE_MAX UINT32_MAX
 
 /* One piece of memory for everything that the options point to. */
 struct sonic__ws_strings {
@@ -91,14 +91,16 @@ fill_in(sonic_ws_options *o)
         o->handshake_timeout = 10 * S;
     if (o->close_timeout == 0)
         o->close_timeout = 5 * S;
+    if (o->message_timeout == 0)
+        o->message_timeout = 120 * S;
     if (o->pong_timeout == 0)
         o->pong_timeout = o->ping_interval;
     if (o->max_connections == 0)
         o->max_connections = CONNECTIONS;
     if (o->max_message > MESSAGE_MAX ||
         o->max_head > SONIC__HTTP_HEAD_BYTES_MAX || o->handshake_timeout < 0 ||
-        o->close_timeout < 0 || o->read_idle < 0 || o->ping_interval < 0 ||
-        o->pong_timeout < 0 || !names_are_there(o) ||
+        o->close_timeout < 0 || o->message_timeout < 0 || o->read_idle < 0 ||
+        o->ping_interval < 0 || o->pong_timeout < 0 || !names_are_there(o) ||
         (o->path != NULL && o->path[0] != '/'))
         return SONIC_EOPTION;
     return 0;
@@ -203,6 +205,7 @@ sonic__ws_config_drop(struct sonic__ws_config *c)
         sonic__ws_config_drop(base);
         return;
     }
+    sonic__ws_slow_release(c);
     sonic__ws_tls_release(c);
     sonic__ws_release(c->io, c->strings, sizeof *c->strings + c->strings->size);
     sonic__ws_release(c->io, c, sizeof *c);
@@ -213,6 +216,7 @@ int
 sonic__ws_config_own(sonic_ws *ws)
 {
     struct sonic__ws_config *old = ws->config, *c;
+    bool timed = ws->parser.timed != 0;
     int err;
 
     if (old->refs == 1) {
@@ -233,8 +237,11 @@ sonic__ws_config_own(sonic_ws *ws)
      */
     c->headroom = old->headroom;
     old->headroom = NULL;
+    sonic__ws_untime_message(ws);
     ws->config = c;
     sonic__ws_config_drop(old);
+    if (timed)
+        sonic__ws_time_message(ws, true);
     return 0;
 }
 

@@ -269,6 +269,7 @@ sonic__ws_end(sonic_ws *ws, const struct sonic__ws_cause *why)
         sonic_timer_free(opening->timer);
         opening->timer = NULL;
     }
+    sonic__ws_rest_messages(ws);
     ws->stream = NULL;
     ws->flags &= (uint8_t) ~(SONIC__WS_ARMED | SONIC__WS_DRAINING);
     if (s != NULL && why->err == -ETIMEDOUT)

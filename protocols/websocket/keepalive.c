@@ -86,7 +86,7 @@ check_deadlines(sonic_ws *ws)
     const sonic_ws_options *o = &ws->config->opt;
     struct sonic__ws_more *m = ws->more;
     int64_t now = sonic_io_now(ws->config->io);
-    bool heard = sonic__ws_has_taker(ws);
+    bool heard = sonic__ws_is_heard(ws);
 
     if (!heard)
         begin_anew(ws, true);
@@ -181,6 +181,7 @@ sonic__ws_close_timer(sonic_ws *ws)
 {
     int64_t when;
 
+    sonic__ws_untime_message(ws);
     if (!have_timer(ws)) {
         sonic__ws_late(ws, -ENOMEM);
         return;

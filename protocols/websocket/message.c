@@ -115,8 +115,9 @@ take(struct sonic__ws_run *run, size_t n, bool text)
     const uint8_t *src = run->data + run->read;
     uint32_t key = p->frame.key;
 
+    assert(n <= UINT32_MAX - p->held); /* of what fits a window */
     run->read += n;
-    p->held += n;
+    p->held += (uint32_t)n;
     p->frame.len -= n;
     if (!sonic__ws_frame_masked(&p->frame)) {
         if (dst != src)

@@ -20,6 +20,7 @@ struct sonic__ws_run {
     size_t front; /* where the assembled bytes begin */
     size_t read;  /* the next byte to read */
     int err;      /* why the event BAD */
+    bool anew;    /* see struct sonic__ws_progress */
 };
 
 /* State numbers of message.def that are of use outside. */

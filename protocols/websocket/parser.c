@@ -33,7 +33,7 @@ sonic__ws_parser_deliver(struct sonic__ws_parser *p,
 void
 sonic__ws_parser_untake(struct sonic__ws_parser *p, size_t n, bool last)
 {
-    p->held = n;
+    p->held = (uint32_t)n;
     p->message |=
         (uint8_t)(SONIC__WS_MESSAGE_AGAIN | (last ? SONIC__WS_LAST << 4 : 0));
     if (p->frame.state == SONIC__WS_FRAME_HEAD)
@@ -114,6 +114,7 @@ frame(struct sonic__ws_run *run, bool *more)
     int r;
 
     if (!sonic__ws_frame_done(f)) {
+        run->anew |= sonic__ws_parser_idle(run->p);
         r = plain(run);
         if (r != 0)
             return r;
@@ -150,6 +151,7 @@ settle(struct sonic__ws_run *run, struct sonic__ws_progress *done)
     end = run->front + p->held;
     gap = run->read - end;
     done->consumed = run->front;
+    done->anew = run->anew;
     done->trimmed = 0;
     if (gap > 0 && (tail <= CHEAP || tail <= gap || gap > UINT32_MAX)) {
         memmove(run->data + end, run->data + run->read, tail);
@@ -178,7 +180,7 @@ sonic__ws_parse(struct sonic__ws_parser *p, const struct sonic__ws_rules *rules,
         .ud = ud,
         .data = data,
         .len = len,
-        .read = p->held + p->gap,
+        .read = (size_t)p->held + p->gap,
     };
     bool more = false;
     int r = 0;

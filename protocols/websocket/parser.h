@@ -76,9 +76,10 @@ struct sonic__ws_parser {
     uint8_t utf8;     /* of the text so far */
     uint8_t message;  /* its opcode | delivery << 2 | flags << 4; of these 8:
                          `held` bytes of a chunk are to be shown again */
-    uint32_t gap;  /* dead bytes behind those held; not 0 after a pause only */
-    uint64_t seen; /* payload bytes of the message, as promised by headers */
-    size_t held;   /* bytes at the front of the window that are assembled */
+    uint32_t gap;   /* dead bytes behind those held; not 0 after a pause only */
+    uint64_t seen;  /* payload bytes of the message, as promised by headers */
+    uint32_t held;  /* bytes at the front of the window that are assembled */
+    uint32_t timed; /* its owner's, who keeps it here: see slow.c */
 };
 
 /* What became of the window.  Keep data[consumed .. len - trimmed) for the
@@ -89,6 +90,8 @@ struct sonic__ws_progress {
     size_t want;     /* bytes the window must hold, kept ones included, until
                         the frame under way is complete; 0 unknown, or any
                         number will do */
+    bool anew;       /* it was between messages: one under way has begun in
+                        this window */
 };
 
 /* sonic__ws_parser_init - a parser that waits for the first frame */
@@ -117,9 +120,9 @@ int sonic__ws_parser_fail(struct sonic__ws_parser *p,
  *
  *   rules  may differ from call to call; a changed role or check applies to
  *          what is read from then on
- *   data   data[0..len): what the last call said to keep, unchanged but
- *          possibly elsewhere in memory, and behind it what has arrived since
- *   done   always filled in
+ *   data   data[0..len), less than 4 GiB of it kept: what the last call said to
+ * keep, unchanged but possibly elsewhere in memory, and behind it what has
+ * arrived since done   always filled in
  *
  * Returns
  *   0      all that was whole is delivered; more bytes are needed

@@ -53,6 +53,14 @@ is_watched(const sonic_ws *ws)
            (ws->more == NULL || ws->more->reader.kind != READ_FRAME);
 }
 
+/* Is what comes looked at, as far as data do not lie before it? */
+bool
+sonic__ws_is_heard(const sonic_ws *ws)
+{
+    return sonic__ws_has_taker(ws) ||
+           (is_watched(ws) && (ws->flags & SONIC__WS_ARMED));
+}
+
 void
 sonic__ws_choose_delivery(sonic_ws *ws)
 {
@@ -262,9 +270,12 @@ parsed(sonic_ws *ws, int r, size_t len, const struct sonic__ws_progress *done)
         return;
     }
     if (!goes_on(ws)) {
+        sonic__ws_stop_message(ws);
         sonic__ws_go_on(ws);
         return;
     }
+    if (ws->parser.timed != 0 || !sonic__ws_parser_idle(&ws->parser))
+        sonic__ws_time_message(ws, done->anew);
     left = len - done->consumed - done->trimmed;
     sonic__ws_arm(ws, r == 1 ? 1 : left + 1, done->want);
 }
@@ -465,8 +476,7 @@ sonic__ws_arm(sonic_ws *ws, size_t min, size_t want)
                       masked ? on_bytes_of_client : on_bytes_of_server, ws);
 }
 
-/* A taker has come, or the last one has gone: look at what is there, then at
- * what comes. */
+/* A taker has come or gone: look at what is there, then at what comes. */
 void
 sonic__ws_go_on(sonic_ws *ws)
 {
@@ -474,12 +484,14 @@ sonic__ws_go_on(sonic_ws *ws)
         sonic__ws_arm(ws, 1, 0);
 }
 
-/* It has, if there is one and there was none. */
 static void
-take_up(sonic_ws *ws, bool had_taker, bool paused)
+take_up(sonic_ws *ws, bool was_heard, bool paused)
 {
-    if (!had_taker && !(ws->flags & SONIC__WS_PARSING) && goes_on(ws))
-        sonic__ws_keepalive_resume(ws, paused);
+    if (!(ws->flags & SONIC__WS_PARSING) && goes_on(ws)) {
+        if (!was_heard)
+            sonic__ws_keepalive_resume(ws, paused);
+        sonic__ws_time_message(ws, false);
+    }
     sonic__ws_go_on(ws);
 }
 
@@ -499,7 +511,7 @@ begin_read(sonic_ws *ws, enum sonic__ws_read_kind kind, void *buf, size_t cap,
            sonic_ws_read_fn *cb, void *ud)
 {
     struct sonic__ws_more *m = sonic__ws_more(ws);
-    bool had = sonic__ws_has_taker(ws);
+    bool had = sonic__ws_is_heard(ws);
     int err = 0;
 
     if (m == NULL)
@@ -556,12 +568,13 @@ void
 sonic_ws_pause(sonic_ws *ws)
 {
     ws->flags |= SONIC__WS_PAUSED;
+    sonic__ws_stop_message(ws);
 }
 
 void
 sonic_ws_resume(sonic_ws *ws)
 {
-    bool had = sonic__ws_has_taker(ws);
+    bool had = sonic__ws_is_heard(ws);
 
     ws->flags &= (uint8_t)~SONIC__WS_PAUSED;
     take_up(ws, had, true);
@@ -578,7 +591,7 @@ sonic_ws_discard(sonic_ws *ws, const sonic_ws_message *m, void *ud)
 int
 sonic_ws_set_handler(sonic_ws *ws, const sonic_ws_handler *handler, void *ud)
 {
-    bool had = sonic__ws_has_taker(ws);
+    bool had = sonic__ws_is_heard(ws);
     int err = sonic__ws_handler_check(handler);
 
     if (err < 0)

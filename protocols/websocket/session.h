@@ -23,6 +23,13 @@
 #include "websocket/parser.h"
 #include "websocket/proxy.h"
 
+/* Connections inside a message: slow.c. */
+struct sonic__ws_slow {
+    struct sonic__ws_slow_one *v;
+    uint32_t n, cap;
+    sonic_timer *timer;
+};
+
 /* Settings, shared by the connections of a server; a connection that changes
  * one of its own gets a copy. */
 struct sonic__ws_config {
@@ -52,6 +59,7 @@ struct sonic__ws_config {
     sonic_ws_deflate_agreed wish, agreed;
     char extensions[SONIC__WS_EXTENSION_TEXT]; /* "": none */
     struct sonic__ws_press *press;             /* the io's, once agreed */
+    struct sonic__ws_slow slow;                /* but not of a variant */
     struct sonic__ws_config *base;             /* of a variant */
     struct sonic__ws_config *variants, *next;  /* of a base; among these */
 };
@@ -359,9 +367,17 @@ void sonic__ws_server_settle(sonic_ws_server *server);
 void sonic__ws_arm(sonic_ws *ws, size_t min, size_t want);
 void sonic__ws_go_on(sonic_ws *ws); /* if there is somebody to deliver to */
 bool sonic__ws_has_taker(const sonic_ws *ws);
+bool sonic__ws_is_heard(const sonic_ws *ws);
 bool sonic__ws_forget_reader(sonic_ws *ws); /* its callback never runs */
 void sonic__ws_choose_delivery(sonic_ws *ws);
 int sonic__ws_outcome(const sonic_ws *ws); /* for operations at the end */
+
+/* slow.c */
+void sonic__ws_time_message(sonic_ws *ws, bool anew);
+void sonic__ws_stop_message(sonic_ws *ws);
+void sonic__ws_untime_message(sonic_ws *ws);
+void sonic__ws_rest_messages(sonic_ws *ws);
+void sonic__ws_slow_release(struct sonic__ws_config *c);
 
 /* outgoing.c */
 int sonic__ws_send_head(sonic_ws *ws,
