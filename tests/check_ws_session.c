@@ -200,6 +200,19 @@ START_TEST(violations_fail_the_connection)
 }
 END_TEST
 
+/* In words, too. */
+START_TEST(a_violation_is_told_its_reason)
+{
+    begin(_i);
+    ws_serve_open(&w, &ws_log_handler);
+    ws_say_frame(&w, 0x88, "\x03\xec"); /* 1004 */
+    ws_expect_frame(&w, 0x88,
+                    "\x03\xea"
+                    "websocket: malformed close payload");
+    ws_world_close(&w);
+}
+END_TEST
+
 START_TEST(violation_while_closing_sends_no_second_close)
 {
     char c;
@@ -561,6 +574,7 @@ main(void)
     tcase_add_loop_test(t, close_is_not_answered, 0, 2);
     tcase_add_loop_test(t, stream_ends_without_close, 0, 2);
     tcase_add_loop_test(t, violations_fail_the_connection, 0, 2);
+    tcase_add_loop_test(t, a_violation_is_told_its_reason, 0, 2);
     tcase_add_loop_test(t, violation_while_closing_sends_no_second_close, 0, 2);
     tcase_add_loop_test(t, client_refuses_masked_frames, 0, 2);
     tcase_add_loop_test(t, client_waits_for_the_server_to_end_tcp, 0, 2);

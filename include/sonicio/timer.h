@@ -49,7 +49,9 @@ SONIC_API SONIC_MUST_CHECK int sonic_timer_new(sonic_io *io, sonic_timer **out);
  *
  * OWNERSHIP  ud is yours and must live until cb has run.
  * SEE        epoll_pwait2(2); Sonic: Timer.ScheduleOnce.
- * DIFFERS    Sonic drops cb on Close; here it gets -ECANCELED.
+ * DIFFERS    Sonic drops cb on Close; here it gets -ECANCELED.  Sonic cancels
+ *            the second of two schedules; here it gets -EBUSY, for nobody
+ *            cancelled it.
  */
 SONIC_API void sonic_timer_once(sonic_timer *timer, int64_t delay,
                                 sonic_timer_fn *cb, void *ud);

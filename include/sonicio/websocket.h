@@ -329,8 +329,9 @@ typedef void sonic_ws_fn(sonic_ws *ws, int err, void *ud);
  *
  *   url  ws://HOST[:PORT]/PATH, ws+unix:PATH:/RESOURCE; with wss in place of
  *        ws, over TLS; copied
- * On success on_open has run before cb.  A sonic_ws that is TERMINATED may be
- * connected again, any number of times.
+ * On success on_open has run before cb.  A sonic_ws may be connected again any
+ * number of times, from on_close on; until then it is -EBUSY, TERMINATED or
+ * not.
  * ERRORS, given to cb (which may be NULL) and then to on_close: SONIC_EWS_URL,
  * those of sonic_stream_async_connect, of the proxy and of the upgrade
  * (SONIC_EWS_STATUS …), of TLS (SONIC_ETLS…), -ETIMEDOUT, -ECANCELED,

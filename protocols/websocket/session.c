@@ -346,7 +346,10 @@ close_code_of(int err)
     return 0;
 }
 
-/* The peer broke the protocol, or we cannot go on: fail the connection. */
+/* The peer broke the protocol, or we cannot go on: fail the connection.  The
+ * Close frame says in words what was wrong (5.5.1 allows it), a malformed one's
+ * answer too, where Sonic sends the code alone: whoever reads the peer's log
+ * will need them. */
 void
 sonic__ws_violated(sonic_ws *ws, int err)
 {
