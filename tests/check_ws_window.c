@@ -76,7 +76,7 @@ START_TEST(nothing_is_a_window_too)
 {
     const struct sonic__ws_rules rules = rules_for(CLIENT, 100);
     const struct sonic__ws_sink none = {NULL, NULL, NULL, NULL};
-    struct sonic__ws_progress done = {1, 1, 1};
+    struct sonic__ws_progress done = {1, 1, 1, true};
     struct sonic__ws_parser p;
 
     sonic__ws_parser_init(&p, SONIC__WS_WHOLE);
