@@ -378,3 +378,11 @@ sonic_ws_user(const sonic_ws *ws)
 {
     return ws->ud;
 }
+
+void
+sonic_ws_discard(sonic_ws *ws, const sonic_ws_message *m, void *ud)
+{
+    (void)ws;
+    (void)m;
+    (void)ud;
+}

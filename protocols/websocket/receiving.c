@@ -580,14 +580,6 @@ sonic_ws_resume(sonic_ws *ws)
     take_up(ws, had, true);
 }
 
-void
-sonic_ws_discard(sonic_ws *ws, const sonic_ws_message *m, void *ud)
-{
-    (void)ws;
-    (void)m;
-    (void)ud;
-}
-
 int
 sonic_ws_set_handler(sonic_ws *ws, const sonic_ws_handler *handler, void *ud)
 {
