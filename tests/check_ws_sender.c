@@ -127,6 +127,19 @@ START_TEST(frames_are_left_to_who_reads_frames)
 }
 END_TEST
 
+/* A peer that is there no more, and says nothing of it. */
+START_TEST(its_pings_must_be_answered)
+{
+    ws_world_open(&w, _i);
+    w.opt.ping_interval = 20000000;
+    w.opt.pong_timeout = 40000000;
+    ws_serve_open(&w, &ws_quiet_handler);
+    ws_until(&w, "close:1006 ");
+    ck_assert_int_eq(w.log.why.error, SONIC_EWS_PONG);
+    ws_world_close(&w);
+}
+END_TEST
+
 /* Send until it says why not; on_close does not run in there. */
 static void
 send_till_it_fails(const char *close)
@@ -258,6 +271,7 @@ main(void)
     tcase_add_loop_test(tc, control_frames_come_in_any_pieces, 0, 2);
     tcase_add_loop_test(tc, data_wait_and_so_does_what_is_behind_them, 0, 2);
     tcase_add_loop_test(tc, frames_are_left_to_who_reads_frames, 0, 2);
+    tcase_add_loop_test(tc, its_pings_must_be_answered, 0, 2);
     tcase_add_loop_test(tc, a_send_that_fails_ends_it, 0, 2);
     tcase_add_loop_test(tc, a_clients_too, 0, 2);
     tcase_add_loop_test(tc, a_send_with_a_callback_too, 0, 2);
