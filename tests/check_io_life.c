@@ -470,6 +470,9 @@ START_TEST(bad_options)
     o.backend = (enum sonic_backend) - 1;
     ck_assert_int_eq(sonic_io_new(&io, &o), SONIC_EOPTION);
     o.backend = SONIC_BACKEND_DEFAULT;
+    o.buffer_limit = SIZE_MAX;
+    ck_assert_int_eq(sonic_io_new(&io, &o), SONIC_EOPTION);
+    o.buffer_limit = 0;
     o.buffer_size = SIZE_MAX;
     ck_assert_int_eq(sonic_io_new(&io, &o), SONIC_EOPTION);
     o.buffer_size = 1;

@@ -62,7 +62,12 @@ START_TEST(marks_are_checked)
     ck_assert_int_eq(sonic_stream_set_marks(s, 2, 1, 3), SONIC_EOPTION);
     ck_assert_int_eq(sonic_stream_set_marks(s, 1, 3, 2), SONIC_EOPTION);
     ck_assert_int_eq(sonic_stream_set_marks(s, 2 << 20, 0, 0), SONIC_EOPTION);
-    ck_assert_int_eq(sonic_stream_set_marks(s, 0, 0, 1000), SONIC_EOPTION);
+    ck_assert_int_eq(sonic_stream_set_marks(s, 0, 0, SIZE_MAX / 4 + 1),
+                     SONIC_EOPTION);
+    ck_assert_int_eq(sonic_stream_set_marks(s, 0, 0, 1000), 0);
+    ck_assert_int_eq(sonic_stream_set_marks(s, 0, 1001, 0), SONIC_EOPTION);
+    ck_assert_int_eq(sonic_stream_set_marks(s, 1001, 0, 0), SONIC_EOPTION);
+    ck_assert_int_eq(sonic_stream_set_marks(s, 1000, 1000, 0), 0);
     ck_assert_int_eq(sonic_stream_set_marks(s, 0, 0, 0), 0);
     ck_assert_int_eq(sonic_stream_set_marks(s, 1, 1, 1), 0);
     ck_assert_int_eq(sonic_stream_set_marks(s, 0, 0, 4), 0);

@@ -36,7 +36,8 @@ typedef struct sonic_io_options {
     unsigned budget;      /* handlers per object and cycle; default 16 */
     size_t buffer_size;   /* bytes of the receive buffer; default 256 KiB */
     size_t buffer_limit;  /* bytes that all lent buffers may map together;
-                             default 4 GiB, of which only touched pages exist */
+                             default 4 GiB, of which only touched pages
+                             exist; at most SIZE_MAX / 4 */
     enum sonic_switch prefault;   /* touch buffers when they are made */
     enum sonic_switch huge_pages; /* ask for them; used where granted */
     unsigned busy_poll_us;        /* SO_BUSY_POLL on sockets; 0: not set */

@@ -76,6 +76,8 @@ typedef struct sonic_connect_timing {
     int64_t resolve;   /* the name */
     int64_t connect;   /* from then until an address had accepted */
     unsigned attempts; /* addresses tried */
+    bool resolving;    /* at the name when it ended: it was not found, or not
+                          in time */
 } sonic_connect_timing;
 
 typedef struct sonic_connect_options {
@@ -105,10 +107,10 @@ typedef struct sonic_connect_options {
  *   opt      copied, what it points to included; may be NULL
  *   cb       with n 0
  * A unix socket whose backlog is full is asked again until the deadline.
- * ERRORS, given to cb: SONIC_EADDRESS, SONIC_ERESOLVE, -EAGAIN (no name server
- * answered), -ETIMEDOUT, the error of the last attempt (-ECONNREFUSED …),
- * -EISCONN, -EBUSY, -ECANCELED, SONIC_EOPTION, SONIC_ECLOSED, -ENOMEM.
- * A stream that failed to connect may try again. */
+ * ERRORS, given to cb: SONIC_EADDRESS, SONIC_ERESOLVE, SONIC_ERESOLVE_AGAIN (no
+ * name server answered), -ETIMEDOUT, the error of the last attempt
+ * (-ECONNREFUSED …), -EISCONN, -EBUSY, -ECANCELED, SONIC_EOPTION,
+ * SONIC_ECLOSED, -ENOMEM. A stream that failed to connect may try again. */
 SONIC_API void sonic_stream_async_connect(sonic_stream *stream,
                                           const char *address,
                                           const sonic_connect_options *opt,
@@ -241,7 +243,8 @@ SONIC_API bool sonic_stream_has_room(const sonic_stream *stream, size_t n);
 
 /* sonic_stream_set_marks - limits of the write queue, in bytes
  *
- * low <= high <= limit, else SONIC_EOPTION; 0 keeps a value.  Defaults:
+ * low <= high <= limit <= SIZE_MAX / 4, else SONIC_EOPTION.  0 keeps a value,
+ * but for what would stand above the next one: that is cut to it.  Defaults:
  * low 256 KiB, high 1 MiB, limit 64 MiB. */
 SONIC_API SONIC_MUST_CHECK int sonic_stream_set_marks(sonic_stream *stream,
                                                       size_t low, size_t high,
@@ -269,7 +272,7 @@ SONIC_API void sonic_stream_cancel(sonic_stream *stream, int directions);
  * Queued sends stay queued.  A write of which a part is gone ends too, and the
  * write side with it, for a stream cannot take bytes back: whatever is written
  * later gets -ETIMEDOUT as well, also when the deadline is taken away.
- * ERRORS -ENOMEM, SONIC_ECLOSED. */
+ * ERRORS -ENOMEM, SONIC_ECLOSED, SONIC_EOPTION: no such direction. */
 SONIC_API SONIC_MUST_CHECK int
 sonic_stream_set_deadline(sonic_stream *stream, int directions, int64_t when);
 

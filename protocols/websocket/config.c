@@ -6,6 +6,7 @@
 
 #include <sonicio/proxy_header.h>
 
+#include "base/marks.h"
 #include "base/pack.h"
 
 #define MS INT64_C(1000000)
@@ -80,6 +81,24 @@ names_are_there(const sonic_ws_options *o)
     return true;
 }
 
+/* As a stream would see them, or none of them where none is set. */
+static int
+fill_in_marks(sonic_ws_options *o)
+{
+    static const struct sonic__marks defaults = {
+        SONIC__LOW_WATER, SONIC__HIGH_WATER, SONIC__QUEUE_LIMIT};
+    struct sonic__marks m = {o->low_water, o->high_water, o->queue_limit};
+    int err;
+
+    if (m.low == 0 && m.high == 0 && m.limit == 0)
+        return 0;
+    err = sonic__marks_fill_in(&m, &defaults);
+    o->low_water = m.low;
+    o->high_water = m.high;
+    o->queue_limit = m.limit;
+    return err;
+}
+
 static int
 fill_in(sonic_ws_options *o)
 {
@@ -103,7 +122,7 @@ fill_in(sonic_ws_options *o)
         o->ping_interval < 0 || o->pong_timeout < 0 || !names_are_there(o) ||
         (o->path != NULL && o->path[0] != '/'))
         return SONIC_EOPTION;
-    return 0;
+    return fill_in_marks(o);
 }
 
 static void

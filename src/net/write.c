@@ -10,55 +10,57 @@
 
 #include <string.h>
 
+#include "base/marks.h"
+
 enum {
     REFER_MIN = 4096,       /* bytes worth a reference instead of a copy ... */
     CORK_REFER_MIN = 512,   /* ... and in the cork, where it costs less */
     SHARE_MIN = 256,        /* ... and where it makes a holder only */
     THROUGH_MIN = 64 * 1024 /* bytes that a send offers to the system itself */
 };
-#define LOW_WATER ((size_t)256 << 10)
-#define HIGH_WATER ((size_t)1 << 20)
-#define QUEUE_LIMIT ((size_t)64 << 20)
 
 size_t
 sonic__low_water(const sonic_stream *s)
 {
-    return s->more != NULL && s->more->limit != 0 ? s->more->low : LOW_WATER;
+    return s->more != NULL && s->more->limit != 0 ? s->more->low
+                                                  : SONIC__LOW_WATER;
 }
 
 static size_t
 high_water(const sonic_stream *s)
 {
-    return s->more != NULL && s->more->limit != 0 ? s->more->high : HIGH_WATER;
+    return s->more != NULL && s->more->limit != 0 ? s->more->high
+                                                  : SONIC__HIGH_WATER;
 }
 
 static size_t
 queue_limit(const sonic_stream *s)
 {
     return s->more != NULL && s->more->limit != 0 ? s->more->limit
-                                                  : QUEUE_LIMIT;
+                                                  : SONIC__QUEUE_LIMIT;
 }
 
 int
 sonic_stream_set_marks(sonic_stream *s, size_t low, size_t high, size_t limit)
 {
+    const struct sonic__marks was = {sonic__low_water(s), high_water(s),
+                                     queue_limit(s)};
+    struct sonic__marks marks = {low, high, limit};
     struct sonic__stream_more *m;
+    int err = sonic__marks_fill_in(&marks, &was);
 
-    low = low != 0 ? low : sonic__low_water(s);
-    high = high != 0 ? high : high_water(s);
-    limit = limit != 0 ? limit : queue_limit(s);
-    if (low > high || high > limit)
-        return SONIC_EOPTION;
+    if (err < 0)
+        return err;
     m = sonic__stream_more(s);
     if (m == NULL)
         return -ENOMEM;
     sonic__uncork(s);
-    m->low = low;
-    m->high = high;
-    m->limit = limit;
+    m->low = marks.low;
+    m->high = marks.high;
+    m->limit = marks.limit;
     if (s->wq != NULL) {
-        s->wq->high = high;
-        s->wq->limit = limit;
+        s->wq->high = marks.high;
+        s->wq->limit = marks.limit;
     }
     return 0;
 }

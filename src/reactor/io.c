@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/marks.h"
 #include "base/mem.h"
 #include "base/pack.h"
 
@@ -47,7 +48,8 @@ static int
 set_options(sonic_io *io, const sonic_io_options *opt)
 {
     if (opt->batch > BATCH_MAX || opt->buffer_size > BUFFER_LIMIT ||
-        opt->buffer_idle < 0 || opt->buffer_idle > INT64_MAX / 4)
+        opt->buffer_limit > SONIC__SIZE_MOST || opt->buffer_idle < 0 ||
+        opt->buffer_idle > INT64_MAX / 4)
         return SONIC_EOPTION;
     io->batch = opt->batch != 0 ? opt->batch : BATCH;
     io->budget = opt->budget != 0 ? opt->budget : BUDGET;
