@@ -36,6 +36,7 @@ START_TEST(reading)
     rig_open(&r, _i);
     hook_clock(&r.hook, SECOND);
     s = rig_stream(&r, &peer);
+    ck_assert_int_eq(sonic_stream_set_deadline(s, 64, SECOND), SONIC_EOPTION);
     set(s, SONIC_READING, 2 * SECOND);
     ck_assert(sonic_io_next_deadline(r.io) == 2 * SECOND);
     sonic_stream_async_read_all(s, buf, 8, on_outcome, &o);

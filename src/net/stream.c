@@ -234,6 +234,8 @@ sonic_stream_set_deadline(sonic_stream *s, int directions, int64_t when)
     struct sonic__stream_more *m;
     int err;
 
+    if (directions & ~SONIC_BOTH)
+        return SONIC_EOPTION;
     if (sonic__stream_closed(s))
         return SONIC_ECLOSED;
     m = sonic__stream_more(s);
