@@ -305,6 +305,11 @@ typedef struct sonic_ws_options {
      * above. */
     void (*on_upgrade)(sonic_ws *ws, const sonic_ws_head *head,
                        sonic_ws_reply *reply, void *ud);
+    /* Accepting failed: no descriptors (-EMFILE, -ENFILE, once an occasion, see
+     * sonic_listener_async_accept), no memory, options that the system refuses.
+     * The server goes on.  It may be drained or freed from here; ud is that of
+     * the server. */
+    void (*on_error)(sonic_ws_server *server, int err, void *ud);
 } sonic_ws_options;
 
 #define SONIC_WS_OPTIONS_INIT                                                  \
@@ -392,6 +397,9 @@ SONIC_API void sonic_ws_server_async_drain(sonic_ws_server *server,
 
 /* Connections now, those in handshake included. */
 SONIC_API size_t sonic_ws_server_count(const sonic_ws_server *server);
+
+/* Connections turned away for lack of descriptors, ever, by all listeners. */
+SONIC_API uint64_t sonic_ws_server_shed(const sonic_ws_server *server);
 
 /* sonic_ws_remote_address - of the client: as its balancer said, or of the
  * stream.  ERRORS those of sonic_stream_remote_address. */

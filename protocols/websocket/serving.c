@@ -33,6 +33,7 @@ struct sonic_ws_server {
     uint32_t n, cap, live;
     struct waiting *waiting;
     size_t n_waiting;
+    uint64_t shed;         /* by listeners that are gone */
     sonic_address *coming; /* of the connection that is being accepted */
     unsigned walking;
     bool freed;
@@ -313,6 +314,15 @@ accept_for(sonic_ws_server *s, sonic_stream *stream,
 }
 
 static void
+tell_error(sonic_ws_server *s, int err)
+{
+    const struct sonic__ws_config *c = s->config;
+
+    if (err < 0 && !s->freed && c->opt.on_error != NULL)
+        c->opt.on_error(s, err, c->ud);
+}
+
+static void
 on_header(sonic_stream *stream, int err, const sonic_proxy_header *h, void *ud)
 {
     struct waiting *w = ud;
@@ -323,7 +333,7 @@ on_header(sonic_stream *stream, int err, const sonic_proxy_header *h, void *ud)
         w->next->prev = w->prev;
     s->n_waiting--;
     if (w->stream != NULL && err == 0) {
-        (void)accept_for(s, stream, h); /* its error is its own */
+        tell_error(s, accept_for(s, stream, h));
     } else if (w->stream != NULL) {
         sonic_stream_reset(stream);
         sonic_stream_free(stream);
@@ -383,7 +393,7 @@ on_accept(sonic_listener *l, int err, sonic_stream *stream, void *ud)
     if (err == 0)
         err = is_balancer(s, stream) ? await_header(s, stream)
                                      : sonic_ws_server_accept(s, stream, NULL);
-    /* An error was one connection's; the listener knows when to rest. */
+    tell_error(s, err); /* the listener knows when to rest */
     sonic_listener_async_accept(l, on_accept, li);
 }
 
@@ -423,6 +433,7 @@ stop_listening(sonic_ws_server *s)
 
     while ((li = s->listeners) != NULL) {
         s->listeners = li->next;
+        s->shed += sonic_listener_shed(li->listener);
         sonic_listener_free(li->listener);
     }
 }
@@ -501,6 +512,16 @@ size_t
 sonic_ws_server_count(const sonic_ws_server *s)
 {
     return s->live;
+}
+
+uint64_t
+sonic_ws_server_shed(const sonic_ws_server *s)
+{
+    uint64_t n = s->shed;
+
+    for (const struct listening *li = s->listeners; li != NULL; li = li->next)
+        n += sonic_listener_shed(li->listener);
+    return n;
 }
 
 struct each {
