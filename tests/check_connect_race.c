@@ -261,7 +261,7 @@ START_TEST(names_that_cannot_be_found)
         int eai, err;
     } v[] = {
         {EAI_NONAME, SONIC_ERESOLVE}, {EAI_FAIL, SONIC_ERESOLVE},
-        {EAI_SYSTEM, SONIC_ERESOLVE}, {EAI_AGAIN, -EAGAIN},
+        {EAI_SYSTEM, SONIC_ERESOLVE}, {EAI_AGAIN, SONIC_ERESOLVE_AGAIN},
         {EAI_MEMORY, -ENOMEM},
     };
     struct world w;

@@ -280,7 +280,7 @@ START_TEST(what_the_resolver_says_is_translated)
         {EAI_SYSTEM, ENOMEM, -ENOMEM},
         {EAI_SYSTEM, ECONNREFUSED, SONIC_ERESOLVE},
         {EAI_MEMORY, 0, -ENOMEM},
-        {EAI_AGAIN, 0, -EAGAIN},
+        {EAI_AGAIN, 0, SONIC_ERESOLVE_AGAIN},
         {EAI_NONAME, ENOMEM, SONIC_ERESOLVE},
         {EAI_FAIL, 0, SONIC_ERESOLVE},
     };

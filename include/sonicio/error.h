@@ -28,6 +28,7 @@
     X(EGROUP, -5011, 0, "not the address of a multicast group")                \
     X(ENOTLS, -5010, 0, "TLS is not part of this build")                       \
     X(ESTOPPED, -5009, 0, "io was stopped")                                    \
+    X(ERESOLVE_AGAIN, -5012, 0, "no name server answered")                     \
     X(EFRAME_LENGTH, -5050, 0, "frame: length is malformed or negative")       \
     X(EFRAME_TOOBIG, -5051, 0, "frame: longer than the limit")                 \
     X(EFRAME_CUT, -5052, 0, "frame: the stream ended inside a frame")          \

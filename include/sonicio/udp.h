@@ -101,7 +101,7 @@ typedef struct sonic_udp_options {
  *            both families, or of IPv4 where there is no IPv6.  Port 0 takes
  *            a free one.  NULL is ":0".  A name is looked up, blocking.
  *   opt      may be NULL
- * ERRORS  SONIC_EADDRESS, SONIC_ERESOLVE, SONIC_EOPTION, -EADDRINUSE,
+ * ERRORS  SONIC_EADDRESS, SONIC_ERESOLVE, _AGAIN, SONIC_EOPTION, -EADDRINUSE,
  * -EADDRNOTAVAIL, -ENOMEM ... */
 SONIC_API SONIC_MUST_CHECK int sonic_udp_new(sonic_io *io, const char *address,
                                              const sonic_udp_options *opt,

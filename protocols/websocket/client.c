@@ -148,6 +148,7 @@ begin_connect(sonic_ws *ws, sonic_stream *stream, const char *text,
     ws->subprotocol = SONIC__WS_NO_SUBPROTOCOL;
     sonic__ws_disagree(ws);
     memset(&ws->config->timing, 0, sizeof ws->config->timing);
+    memset(&ws->config->net_timing, 0, sizeof ws->config->net_timing);
     sonic__ws_phase_ends(ws, NULL);
     if (ws->more != NULL)
         sonic__ws_more_reset(ws);

@@ -108,7 +108,8 @@ may_succeed_later(const struct sonic__ws_cause *why)
     switch (why->layer) {
     case SONIC_WS_LAYER_RESOLVE:
     case SONIC_WS_LAYER_CONNECT: /* but for a wrong URL, wrong settings */
-        return is_of_system(why->err) || why->err == SONIC_ERESOLVE;
+        return is_of_system(why->err) || why->err == SONIC_ERESOLVE ||
+               why->err == SONIC_ERESOLVE_AGAIN;
     case SONIC_WS_LAYER_TRANSPORT:
         return why->err != -ECANCELED;
     case SONIC_WS_LAYER_TLS: /* what the system says may pass */

@@ -378,8 +378,8 @@ layer_of(const sonic_ws *ws, int err)
         return SONIC_WS_LAYER_TLS;
     switch (ws->state) {
     case S_CONNECTING:
-        return err == SONIC_ERESOLVE ? SONIC_WS_LAYER_RESOLVE
-                                     : SONIC_WS_LAYER_CONNECT;
+        return ws->config->net_timing.resolving ? SONIC_WS_LAYER_RESOLVE
+                                                : SONIC_WS_LAYER_CONNECT;
     case S_PROXYING:
         return SONIC_WS_LAYER_PROXY;
     case S_SECURING:

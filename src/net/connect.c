@@ -83,8 +83,12 @@ on_resolved(struct sonic__resolve *r, void *ud)
     c->addresses = r->found;
     c->n = r->n;
     c->object.error = r->err;
-    if (c->timing != NULL)
-        c->timing->resolve = clock_now(c->object.io) - c->began;
+    if (c->timing != NULL) {
+        int64_t now = clock_now(c->object.io);
+
+        c->timing->resolve = now - c->began;
+        c->timing->resolving = r->err < 0 || now >= c->deadline.deadline;
+    }
     step(c, r->err < 0 ? E_UNRESOLVED : E_ADDRESSES);
 }
 
@@ -94,6 +98,8 @@ act_resolve(struct sonic__connect *c)
     int err = sonic__resolve_start(c->object.io, c->to.host, c->to.family,
                                    c->to.port, on_resolved, c, &c->resolve);
 
+    if (c->timing != NULL)
+        c->timing->resolving = true;
     if (err < 0) {
         c->object.error = err;
         step(c, E_UNRESOLVED);
@@ -334,7 +340,7 @@ prepare(struct sonic__connect *c, const char *address,
     c->timing = o.timing;
     c->began = clock_now(c->object.io);
     if (c->timing != NULL)
-        *c->timing = (sonic_connect_timing){0, 0, 0};
+        *c->timing = (sonic_connect_timing){0};
     sonic__timer_arm(
         c->object.io, &c->deadline,
         deadline_after(c->object.io, o.timeout != 0 ? o.timeout : TIMEOUT));

@@ -13,7 +13,7 @@ error_of(int eai, int system)
     case 0:
         return 0;
     case EAI_AGAIN: /* the server did not answer: it may later */
-        return -EAGAIN;
+        return SONIC_ERESOLVE_AGAIN;
     case EAI_MEMORY:
         return -ENOMEM;
     case EAI_SYSTEM:

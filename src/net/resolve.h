@@ -25,7 +25,7 @@ struct sonic__resolve {
     int family; /* AF_UNSPEC, AF_INET, AF_INET6 */
     uint16_t port;
 
-    int err; /* 0, SONIC_ERESOLVE, -EAGAIN, -ENOMEM, -EMFILE, -ENFILE */
+    int err; /* 0, SONIC_ERESOLVE, _AGAIN, -ENOMEM, -EMFILE, -ENFILE */
     unsigned n;
     sonic_address found[SONIC__RESOLVE_MAX]; /* in the order of RFC 8305 */
 };
