@@ -32,8 +32,8 @@ typedef struct sonic_listener_options {
 /* sonic_listener_new - listen on an address given as text
  *
  * See <sonicio/address.h>; a name is looked up, blocking.  opt may be NULL.
- * ERRORS  SONIC_EADDRESS, SONIC_ERESOLVE, _AGAIN, SONIC_EOPTION, -EADDRINUSE, …
- */
+ * ERRORS  SONIC_EADDRESS, SONIC_ERESOLVE, _AGAIN, SONIC_EOPTION,
+ * -EADDRINUSE, … */
 SONIC_API SONIC_MUST_CHECK int
 sonic_listener_new(sonic_io *io, const char *address,
                    const sonic_listener_options *opt, sonic_listener **out);
