@@ -348,7 +348,8 @@ START_TEST(whose_it_is)
     begin(_i);
     ws_client_open(&w, &ws_log_handler);
     ck_assert_ptr_eq(sonic_ws_user(w.client), &w.log);
-    sonic_ws_set_handler(w.client, &ws_log_handler, &other);
+    ck_assert_int_eq(sonic_ws_set_handler(w.client, &ws_log_handler, &other),
+                     0);
     ck_assert_ptr_eq(sonic_ws_user(w.client), &other);
     ws_say_frame(&w, 0x81, "x");
     for (int i = 0; i < 20000 && other.text[0] == '\0'; i++)
