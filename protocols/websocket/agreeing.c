@@ -116,6 +116,7 @@ variant(struct sonic__ws_config *base,
         c->base = base;
         base->refs++;
         c->variants = NULL;
+        c->headroom = NULL;
         c->slow = (struct sonic__ws_slow){0};
         c->next = base->variants;
         base->variants = c;
