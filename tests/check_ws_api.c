@@ -500,18 +500,8 @@ START_TEST(reads_end_with_the_connection)
 }
 END_TEST
 
-static void
-on_echo(sonic_ws *ws, const sonic_ws_message *m, void *ud)
-{
-    (void)ud;
-    ck_assert_int_ge(
-        sonic_ws_send(ws, (enum sonic_ws_opcode)m->opcode, m->data, m->len), 0);
-}
-
 START_TEST(blocking_twins)
 {
-    static const sonic_ws_handler echo = {SONIC_WS_HANDLER_INIT,
-                                          .on_message = on_echo};
     static char big[3 << 20], got[3 << 20];
     char url[256], text[SONIC_ADDRESS_TEXT];
     const char *here = "[::1]:0";
@@ -523,8 +513,8 @@ START_TEST(blocking_twins)
         here = "127.0.0.1:0";
     }
     begin(_i);
-    ck_assert_int_eq(sonic_ws_server_new(w.io, NULL, &echo, NULL, &w.server),
-                     0);
+    ck_assert_int_eq(
+        sonic_ws_server_new(w.io, NULL, &ws_echo_handler, NULL, &w.server), 0);
     ck_assert_int_eq(sonic_ws_server_listen(w.server, here, NULL, &at), 0);
     sonic_address_format(&at, text, sizeof text);
     snprintf(url, sizeof url, "ws://%s/path", text);

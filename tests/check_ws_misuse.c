@@ -99,27 +99,17 @@ START_TEST(handlers_that_are_none)
 }
 END_TEST
 
-static void
-on_echo(sonic_ws *ws, const sonic_ws_message *m, void *ud)
-{
-    (void)ud;
-    ck_assert_int_ge(
-        sonic_ws_send(ws, (enum sonic_ws_opcode)m->opcode, m->data, m->len), 0);
-}
-
 /* Whoever began, and whatever was read of it: shut waits, and then the object
  * connects again. */
 START_TEST(shut_waits_for_an_end_begun)
 {
-    static const sonic_ws_handler echo = {SONIC_WS_HANDLER_INIT,
-                                          .on_message = on_echo};
     char url[256], text[SONIC_ADDRESS_TEXT], small[4];
     sonic_ws_message m;
     sonic_address at;
 
     begin(_i);
-    ck_assert_int_eq(sonic_ws_server_new(w.io, NULL, &echo, NULL, &w.server),
-                     0);
+    ck_assert_int_eq(
+        sonic_ws_server_new(w.io, NULL, &ws_echo_handler, NULL, &w.server), 0);
     ck_assert_int_eq(sonic_ws_server_listen(w.server, "127.0.0.1:0", NULL, &at),
                      0);
     sonic_address_format(&at, text, sizeof text);

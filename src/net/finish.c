@@ -70,8 +70,7 @@ on_rest(sonic_stream *s, int err, uint8_t *data, size_t len, void *ud)
     }
     f->reading = false;
     sonic_object_drop(f);
-    if (err ==
-        -EBUSY) { /* another read: it is cancelled, and then it goes on */
+    if (err == -EBUSY) { /* another read: it is cancelled, then this goes on */
         sonic_stream_cancel(s, SONIC_READING);
         sonic_object_defer(f);
         return;
@@ -181,27 +180,11 @@ sonic_stream_async_finish(sonic_stream *s, int64_t timeout, sonic_stream_fn *cb,
 
 /* ---- the blocking twin ------------------------------------------------- */
 
-struct await {
-    bool done;
-    int err;
-};
-
-static void
-on_done(sonic_stream *s, int err, size_t n, void *ud)
-{
-    struct await *a = ud;
-
-    (void)s;
-    (void)n;
-    a->done = true;
-    a->err = err;
-}
-
 int
 sonic_stream_finish(sonic_stream *s, int64_t timeout)
 {
     sonic_io *io = s->object.io;
-    struct await a = {false, 0};
+    struct sonic__await a = {false, 0, 0};
     struct finish *f;
     int err;
 
@@ -212,7 +195,7 @@ sonic_stream_finish(sonic_stream *s, int64_t timeout)
         sonic_stream_free(s);
         return err;
     }
-    go(f, on_done, &a);
+    go(f, sonic__await_done, &a);
     err = sonic_io_run_until(io, &a.done);
     if (!a.done)
         f->cb = NULL; /* the loop was stopped: it goes on without us */

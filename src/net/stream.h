@@ -212,8 +212,17 @@ sonic__uncork(sonic_stream *s)
         sonic__cork_pull(s);
 }
 
-/* Of the blocking twins: take the operation of ud away without its callback.
- * Returns the bytes that it moved. */
+/* Of the blocking twins, twins.c: what the callback of the operation said.
+ * sonic__await_done is that callback, its ud a struct sonic__await. */
+struct sonic__await {
+    bool done;
+    int err;
+    size_t n;
+};
+void sonic__await_done(sonic_stream *s, int err, size_t n, void *ud);
+
+/* Likewise: take the operation of ud away without its callback.  Returns the
+ * bytes that it moved. */
 size_t sonic__read_abandon(sonic_stream *s, const void *ud);
 size_t sonic__write_abandon(sonic_stream *s, const void *ud);
 void sonic__drain_abandon(sonic_stream *s);

@@ -217,34 +217,18 @@ sonic_tls_async_handshake(sonic_stream *tls, sonic_stream_fn *cb, void *ud)
 
 /* ---- the blocking twin ------------------------------------------------ */
 
-struct await {
-    bool done;
-    int err;
-};
-
-static void
-on_done(sonic_stream *s, int err, size_t n, void *ud)
-{
-    struct await *a = ud;
-
-    (void)s;
-    (void)n;
-    a->done = true;
-    a->err = err;
-}
-
 /* Should the io be stopped first, the handshake cannot go on: half of one
  * leads nowhere. */
 int
 sonic_tls_handshake(sonic_stream *tls)
 {
     sonic_io *io = tls->object.io;
-    struct await a = {false, 0};
+    struct sonic__await a = {false, 0, 0};
     int err;
 
     if (sonic_io_inside(io))
         return -EBUSY;
-    sonic_tls_async_handshake(tls, on_done, &a);
+    sonic_tls_async_handshake(tls, sonic__await_done, &a);
     if (a.done)
         return a.err;
     err = sonic_io_run_until(io, &a.done);

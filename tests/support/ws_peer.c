@@ -120,6 +120,17 @@ const sonic_ws_handler ws_quiet_handler = {
     .on_close = on_close,
 };
 
+static void
+send_back(sonic_ws *ws, const sonic_ws_message *m, void *ud)
+{
+    (void)ud;
+    ck_assert_int_ge(
+        sonic_ws_send(ws, (enum sonic_ws_opcode)m->opcode, m->data, m->len), 0);
+}
+
+const sonic_ws_handler ws_echo_handler = {SONIC_WS_HANDLER_INIT,
+                                          .on_message = send_back};
+
 /* ---- the world --------------------------------------------------------- */
 
 static void *

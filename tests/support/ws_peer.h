@@ -33,6 +33,7 @@ extern const sonic_ws_handler ws_log_handler;   /* on_message */
 extern const sonic_ws_handler ws_chunk_handler; /* on_chunk */
 extern const sonic_ws_handler ws_frame_handler; /* on_frame */
 extern const sonic_ws_handler ws_quiet_handler; /* takes no data */
+extern const sonic_ws_handler ws_echo_handler; /* sends messages back; no log */
 
 /* A world on backend 0 (epoll) or 1 (poll); options may be changed in
  * w->opt before ws_serve or ws_client. */
